@@ -1,0 +1,152 @@
+//! The shape of the files: what a region and a jurisdiction say of themselves.
+
+use serde::{Deserialize, Serialize};
+
+use crate::place::{Continent, Coordinates, Country};
+
+/// `<name>.json`: one region. The JSON Schema beside the files says the same.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RegionFile {
+    /// Editors read it; nobody else does.
+    #[serde(rename = "$schema", default, skip_serializing)]
+    pub schema: Option<String>,
+    /// The name, which is also the file's name.
+    pub name: String,
+    /// Four characters that stand in every id of a personal thing homed here.
+    pub id_tag: String,
+    /// Where the region is in its life.
+    pub state: State,
+    /// The cloud that runs it.
+    pub cloud: String,
+    /// What that cloud calls the region.
+    pub cloud_region: String,
+    /// The `region` tier of the database nodes' locality, and the value of the region column.
+    pub locality: String,
+    /// Whether the database calls this its primary region.
+    pub primary: bool,
+    /// A key of `policy/jurisdictions.json`.
+    pub jurisdiction: String,
+    /// The town, for people.
+    pub place: String,
+    /// The point that "nearest" measures to.
+    pub coordinates: Coordinates,
+    /// The countries whose residents it homes.
+    pub homes: Vec<Country>,
+    /// What GeoDNS does with it.
+    pub dns: Dns,
+    /// Where it answers.
+    pub endpoints: Endpoints,
+    /// What it carries.
+    pub capacity: Capacity,
+    /// Whom to call.
+    pub contacts: Contacts,
+}
+
+/// A region's life, in order; `removed` files stay, so that a tag is never used again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// Written down, nothing built.
+    Planned,
+    /// Terraform is building it.
+    Provisioning,
+    /// Its database nodes are joining.
+    Joining,
+    /// Serving.
+    Active,
+    /// Serving those who are there; DNS sends nobody new.
+    Draining,
+    /// Serving nobody; its rows are still there.
+    Drained,
+    /// Its rows are being moved away.
+    Removing,
+    /// Gone; the file keeps its tag from being reused.
+    Removed,
+}
+
+impl State {
+    /// Whether the database has (or must have) this region.
+    pub fn holds_rows(self) -> bool {
+        !matches!(self, Self::Planned | Self::Provisioning | Self::Removed)
+    }
+
+    /// Whether DNS may send a newcomer here.
+    pub fn takes_traffic(self) -> bool {
+        matches!(self, Self::Active)
+    }
+}
+
+/// What GeoDNS does with a region.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Dns {
+    /// Continents whose unlisted countries come here, and whose departures' seats are kept here.
+    pub continents: Vec<Continent>,
+    /// Whether an address that no table knows comes here.
+    pub default: bool,
+    /// Countries that come here whatever the distance says.
+    pub countries: Vec<Country>,
+    /// Share for gradual shifts, 0 to 255; 0 takes nobody.
+    pub weight: u8,
+    /// Regions of the same jurisdiction that take over, in order.
+    pub fallbacks: Vec<String>,
+}
+
+/// Where a region answers.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Endpoints {
+    /// The origin of its API, without a path.
+    pub api: String,
+    /// Addresses for A answers.
+    pub ipv4: Vec<std::net::Ipv4Addr>,
+    /// Addresses for AAAA answers.
+    pub ipv6: Vec<std::net::Ipv6Addr>,
+}
+
+/// What a region carries.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Capacity {
+    /// Requests per second it is sized for.
+    pub requests_per_second: u32,
+    /// Fewest API nodes.
+    pub nodes_min: u32,
+    /// Most API nodes.
+    pub nodes_max: u32,
+}
+
+/// Whom to call.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Contacts {
+    /// Operations.
+    pub operations: String,
+    /// Data protection officer.
+    pub privacy: String,
+}
+
+/// A law and whom it binds: an entry of `policy/jurisdictions.json`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Jurisdiction {
+    /// For people.
+    pub name: String,
+    /// The act.
+    pub law: String,
+    /// Countries whose residents must be homed under this law.
+    pub residents: Vec<Country>,
+    /// Whether a request for personal data may be passed on, and to whom.
+    pub forwarding: Forwarding,
+}
+
+/// Whether a node may pass a request for personal data on to its home.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Forwarding {
+    /// Never: the answer is 421 and the client goes there itself.
+    None,
+    /// To regions of the same jurisdiction only.
+    Within,
+}

@@ -1,0 +1,242 @@
+//! The trusted set of regions, and the questions it answers.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::ops::Deref;
+use std::path::Path;
+
+use include_dir::{Dir, include_dir};
+use serde::de::DeserializeOwned;
+
+use crate::file::{Jurisdiction, RegionFile};
+use crate::place::{Continent, Country};
+use crate::rules::{Broken, Draft, Rule, check};
+
+static EMBEDDED: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR");
+
+/// A region that is known to exist; there is no other way to name one.
+///
+/// Two words wide and `Copy`: the registry it points into lives as long as the process.
+#[derive(Clone, Copy)]
+pub struct RegionId(&'static RegionFile);
+
+impl Deref for RegionId {
+    type Target = RegionFile;
+
+    fn deref(&self) -> &RegionFile {
+        self.0
+    }
+}
+
+impl PartialEq for RegionId {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.name == other.0.name
+    }
+}
+
+impl Eq for RegionId {}
+
+impl Hash for RegionId {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.name.hash(state);
+    }
+}
+
+impl PartialOrd for RegionId {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for RegionId {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.0.name.cmp(&other.0.name)
+    }
+}
+
+impl fmt::Display for RegionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.name)
+    }
+}
+
+impl fmt::Debug for RegionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.name)
+    }
+}
+
+/// Where a country's residents are at home.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Home {
+    /// In this region.
+    Region(RegionId),
+    /// Nowhere, and why, for the traveller to read.
+    Nowhere(&'static str),
+}
+
+/// All regions and the policy around them; checked, immutable, alive as long as the process.
+#[derive(Clone, Copy, Debug)]
+pub struct Registry(&'static Inner);
+
+#[derive(Debug)]
+struct Inner {
+    regions: Vec<RegionFile>,
+    jurisdictions: BTreeMap<String, Jurisdiction>,
+    unhomed: BTreeMap<Country, String>,
+}
+
+impl Registry {
+    /// The regions this build was made with.
+    pub fn embedded() -> Result<Self, Broken> {
+        let files = EMBEDDED
+            .files()
+            .chain(EMBEDDED.get_dir("policy").into_iter().flat_map(Dir::files))
+            .filter_map(|file| Some((file.path().to_str()?.to_owned(), file.contents_utf8()?.to_owned())))
+            .filter(|(path, _)| path.ends_with(".json"));
+        Self::from_files(files)
+    }
+
+    /// The regions of a directory laid out like `regions/`.
+    pub fn from_dir(dir: &Path) -> Result<Self, Broken> {
+        let mut files = Vec::new();
+        for sub in ["", "policy"] {
+            let entries = std::fs::read_dir(dir.join(sub)).map_err(|error| {
+                unreadable(&dir.join(sub), &error, "give a directory laid out like regions/")
+            })?;
+            for entry in entries.flatten() {
+                let path = entry.path();
+                if path.extension().is_some_and(|extension| extension == "json") {
+                    let text = std::fs::read_to_string(&path)
+                        .map_err(|error| unreadable(&path, &error, "make the file readable"))?;
+                    let name = entry.file_name().to_string_lossy().into_owned();
+                    files.push((Path::new(sub).join(name).to_string_lossy().into_owned(), text));
+                }
+            }
+        }
+        files.sort();
+        Self::from_files(files.into_iter())
+    }
+
+    /// Parses and checks `(path, text)` pairs; paths are relative to the directory.
+    pub fn from_files(files: impl Iterator<Item = (String, String)>) -> Result<Self, Broken> {
+        let mut broken = Vec::new();
+        let mut stems = HashMap::new();
+        let mut draft =
+            Draft { regions: Vec::new(), jurisdictions: BTreeMap::new(), unhomed: BTreeMap::new() };
+        for (path, text) in files {
+            match path.as_str() {
+                "policy/jurisdictions.json" => {
+                    draft.jurisdictions = parse(&path, &text, &mut broken).unwrap_or_default();
+                }
+                "policy/unhomed.json" => {
+                    draft.unhomed = parse(&path, &text, &mut broken).unwrap_or_default();
+                }
+                _ => {
+                    if let Some(region) = parse::<RegionFile>(&path, &text, &mut broken) {
+                        let stem = path.trim_end_matches(".json").to_owned();
+                        stems.insert(region.name.clone(), stem);
+                        draft.regions.push(region);
+                    }
+                }
+            }
+        }
+        draft.regions.sort_by(|a, b| a.name.cmp(&b.name));
+        if broken.is_empty() {
+            broken = check(&draft, &stems);
+        }
+        if !broken.is_empty() {
+            return Err(Broken(broken));
+        }
+        let Draft { regions, jurisdictions, unhomed } = draft;
+        // Leaked on purpose: a process loads its regions once, and ids point into them for ever.
+        Ok(Self(Box::leak(Box::new(Inner { regions, jurisdictions, unhomed }))))
+    }
+
+    /// Every region, whatever its state, by name.
+    pub fn all(&self) -> impl Iterator<Item = RegionId> + use<> {
+        self.0.regions.iter().map(RegionId)
+    }
+
+    /// The regions whose rows the database holds, by name.
+    pub fn with_rows(&self) -> impl Iterator<Item = RegionId> + use<> {
+        self.all().filter(|region| region.state.holds_rows())
+    }
+
+    /// The database's primary region.
+    pub fn primary(&self) -> RegionId {
+        self.all().find(|region| region.primary).expect("the rules let exactly one primary through")
+    }
+
+    /// A region by its name.
+    pub fn by_name(&self, name: &str) -> Option<RegionId> {
+        self.all().find(|region| region.name == name)
+    }
+
+    /// A region by the tag in its ids.
+    pub fn by_tag(&self, tag: &str) -> Option<RegionId> {
+        self.all().find(|region| region.id_tag == tag)
+    }
+
+    /// A region by the value of the database's region column.
+    pub fn by_locality(&self, locality: &str) -> Option<RegionId> {
+        self.all().find(|region| region.locality == locality)
+    }
+
+    /// Where residents of a country are at home.
+    pub fn home_of(&self, country: Country) -> Home {
+        match self.all().find(|region| region.homes.contains(&country)) {
+            Some(region) => Home::Region(region),
+            None => Home::Nowhere(self.0.unhomed.get(&country).expect("the rules cover every country")),
+        }
+    }
+
+    /// The region that claims a continent: where its unlisted countries go and its seats are kept.
+    pub fn for_continent(&self, continent: Continent) -> RegionId {
+        self.with_rows()
+            .find(|region| region.dns.continents.contains(&continent))
+            .expect("the rules let each continent be claimed once")
+    }
+
+    /// The region for an address that no table knows.
+    pub fn default(&self) -> RegionId {
+        self.with_rows().find(|region| region.dns.default).expect("the rules let one default through")
+    }
+
+    /// The law over a region.
+    pub fn jurisdiction(&self, region: RegionId) -> &'static Jurisdiction {
+        self.0.jurisdictions.get(&region.0.jurisdiction).expect("the rules know each jurisdiction")
+    }
+
+    /// The laws by their code.
+    pub fn jurisdictions(&self) -> &'static BTreeMap<String, Jurisdiction> {
+        &self.0.jurisdictions
+    }
+
+    /// The same regions answering elsewhere: a demo's loopback addresses, a test's ports.
+    pub fn with_endpoints(&self, mut change: impl FnMut(&mut RegionFile)) -> Self {
+        let mut regions = self.0.regions.clone();
+        regions.iter_mut().for_each(&mut change);
+        let Inner { jurisdictions, unhomed, .. } = self.0;
+        let inner =
+            Inner { regions, jurisdictions: jurisdictions.clone(), unhomed: unhomed.clone() };
+        Self(Box::leak(Box::new(inner)))
+    }
+}
+
+fn parse<T: DeserializeOwned>(path: &str, text: &str, broken: &mut Vec<Rule>) -> Option<T> {
+    serde_json::from_str(text)
+        .map_err(|error| {
+            let advice = format!("does not fit schema/region.schema.json: {error}");
+            broken.push(Rule { file: path.to_owned(), advice });
+        })
+        .ok()
+}
+
+fn unreadable(path: &Path, error: &std::io::Error, advice: &str) -> Broken {
+    Broken(vec![Rule {
+        file: path.display().to_string(),
+        advice: format!("cannot be read ({error}); {advice}"),
+    }])
+}

@@ -1,0 +1,247 @@
+//! The rules that hold across files. Each refusal names the file and says what to do.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fmt;
+
+use crate::file::{Jurisdiction, RegionFile, State};
+use crate::place::{Continent, Country};
+
+/// Fewest active regions: with fewer the database cannot survive the loss of one.
+const ACTIVE_MIN: usize = 3;
+
+/// A broken rule: which, where, and what to do about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rule {
+    /// The file at fault.
+    pub file: String,
+    /// What is wrong and what to do, in one sentence.
+    pub advice: String,
+}
+
+/// Every broken rule of a set of files.
+#[derive(Clone, Debug, thiserror::Error)]
+pub struct Broken(pub Vec<Rule>);
+
+impl fmt::Display for Broken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the regions directory breaks {} rule(s)", self.0.len())?;
+        for rule in &self.0 {
+            write!(f, "\n  {}: {}", rule.file, rule.advice)?;
+        }
+        Ok(())
+    }
+}
+
+/// The parsed directory, before anyone trusts it.
+pub(crate) struct Draft {
+    pub(crate) regions: Vec<RegionFile>,
+    pub(crate) jurisdictions: BTreeMap<String, Jurisdiction>,
+    pub(crate) unhomed: BTreeMap<Country, String>,
+}
+
+struct Checker<'a> {
+    draft: &'a Draft,
+    broken: Vec<Rule>,
+}
+
+pub(crate) fn check(draft: &Draft, stems: &HashMap<String, String>) -> Vec<Rule> {
+    let mut checker = Checker { draft, broken: Vec::new() };
+    checker.names(stems);
+    checker.uniqueness();
+    checker.primary();
+    checker.active();
+    checker.jurisdictions();
+    checker.fallbacks();
+    checker.claims();
+    checker.homes();
+    checker.broken
+}
+
+impl Checker<'_> {
+    fn say(&mut self, file: impl Into<String>, advice: impl Into<String>) {
+        self.broken.push(Rule { file: file.into(), advice: advice.into() });
+    }
+
+    fn names(&mut self, stems: &HashMap<String, String>) {
+        for region in &self.draft.regions {
+            if let Some(stem) = stems.get(&region.name)
+                && *stem != region.name
+            {
+                self.say(
+                    format!("{stem}.json"),
+                    format!("name is \"{}\"; rename the file or the region so both agree", region.name),
+                );
+            }
+        }
+    }
+
+    fn uniqueness(&mut self) {
+        let mut seen: HashMap<(&str, &str), &str> = HashMap::new();
+        let mut doubled = Vec::new();
+        for region in &self.draft.regions {
+            for (field, value) in
+                [("name", &region.name), ("id_tag", &region.id_tag), ("locality", &region.locality)]
+            {
+                if let Some(other) = seen.insert((field, value), &region.name) {
+                    doubled.push((region.name.clone(), field, value.clone(), other.to_owned()));
+                }
+            }
+        }
+        for (name, field, value, other) in doubled {
+            self.say(
+                format!("{name}.json"),
+                format!("{field} \"{value}\" is taken by {other}; a {field} is never reused, choose another"),
+            );
+        }
+    }
+
+    fn primary(&mut self) {
+        let primaries: Vec<&RegionFile> =
+            self.draft.regions.iter().filter(|region| region.primary).collect();
+        match primaries.as_slice() {
+            [only] if only.state.holds_rows() => {}
+            [only] => self.say(
+                format!("{}.json", only.name),
+                format!("the primary region is {:?}; make a region that holds rows primary", only.state),
+            ),
+            [] => self.say("*.json", "no region is primary; set \"primary\": true in exactly one"),
+            many => {
+                let names: Vec<&str> = many.iter().map(|region| region.name.as_str()).collect();
+                self.say(
+                    "*.json",
+                    format!("{} are all primary; leave \"primary\": true in one", names.join(", ")),
+                );
+            }
+        }
+    }
+
+    fn active(&mut self) {
+        let active = self.draft.regions.iter().filter(|r| r.state == State::Active).count();
+        if active < ACTIVE_MIN {
+            self.say(
+                "*.json",
+                format!(
+                    "{active} region(s) active; at least {ACTIVE_MIN} are needed to survive the loss of \
+                     one, so bring one up before taking another away"
+                ),
+            );
+        }
+    }
+
+    fn jurisdictions(&mut self) {
+        let mut owner: BTreeMap<Country, &str> = BTreeMap::new();
+        let mut doubled = Vec::new();
+        for (code, jurisdiction) in &self.draft.jurisdictions {
+            for country in &jurisdiction.residents {
+                if let Some(other) = owner.insert(*country, code) {
+                    doubled.push((*country, code.clone(), other.to_owned()));
+                }
+            }
+        }
+        for (country, code, other) in doubled {
+            self.say(
+                "policy/jurisdictions.json",
+                format!("{country} is a resident country of both {other} and {code}; leave it in one"),
+            );
+        }
+        for region in &self.draft.regions {
+            if !self.draft.jurisdictions.contains_key(&region.jurisdiction) {
+                self.say(
+                    format!("{}.json", region.name),
+                    format!(
+                        "jurisdiction \"{}\" is not in policy/jurisdictions.json; add it there first",
+                        region.jurisdiction
+                    ),
+                );
+            }
+            for country in &region.homes {
+                if let Some(law) = owner.get(country).filter(|law| **law != region.jurisdiction) {
+                    self.say(
+                        format!("{}.json", region.name),
+                        format!(
+                            "homes {country}, whose residents must stay under \"{law}\"; move it to a \
+                             region of that jurisdiction"
+                        ),
+                    );
+                }
+            }
+        }
+    }
+
+    fn fallbacks(&mut self) {
+        for region in &self.draft.regions {
+            for name in &region.dns.fallbacks {
+                let advice = match self.draft.regions.iter().find(|other| other.name == *name) {
+                    None => format!("fallback \"{name}\" is no region; name one that exists"),
+                    Some(other) if other.name == region.name => {
+                        "falls back to itself; name another region or none".to_owned()
+                    }
+                    Some(other) if other.jurisdiction != region.jurisdiction => format!(
+                        "fallback \"{name}\" is under \"{}\"; a fallback stays inside \"{}\"",
+                        other.jurisdiction, region.jurisdiction
+                    ),
+                    Some(_) => continue,
+                };
+                self.say(format!("{}.json", region.name), advice);
+            }
+        }
+    }
+
+    /// Each continent, each DNS country and the default are claimed once by a region with a life.
+    fn claims(&mut self) {
+        let alive = || self.draft.regions.iter().filter(|region| region.state.holds_rows());
+        let mut advice = Vec::new();
+        for continent in Continent::ALL {
+            let claimants = names(alive().filter(|r| r.dns.continents.contains(&continent)));
+            if let Some(sentence) = claimed_once(&format!("continent {continent:?}"), &claimants) {
+                advice.push(sentence);
+            }
+        }
+        let defaults = names(alive().filter(|region| region.dns.default));
+        advice.extend(claimed_once("the default", &defaults));
+        let mut countries = BTreeSet::new();
+        for country in alive().flat_map(|region| &region.dns.countries) {
+            if !countries.insert(*country) {
+                advice.push(format!("dns country {country} is claimed twice; leave it in one region"));
+            }
+        }
+        for sentence in advice {
+            self.say("*.json", sentence);
+        }
+    }
+
+    /// Every country is homed once, or is said to be homed by nobody.
+    fn homes(&mut self) {
+        for country in Country::all() {
+            let homes = names(self.draft.regions.iter().filter(|r| r.homes.contains(&country)));
+            let unhomed = self.draft.unhomed.contains_key(&country);
+            let advice = match (homes.as_slice(), unhomed) {
+                ([_], false) | ([], true) => continue,
+                ([], false) => format!(
+                    "{country} is homed by no region; add it to one, or to policy/unhomed.json with \
+                     the reason"
+                ),
+                (some, true) => format!(
+                    "{country} is homed by {} and listed in policy/unhomed.json; keep one of the two",
+                    some.join(", ")
+                ),
+                (some, false) => {
+                    format!("{country} is homed by {}; leave it in one", some.join(", "))
+                }
+            };
+            self.say("*.json", advice);
+        }
+    }
+}
+
+fn names<'a>(regions: impl Iterator<Item = &'a RegionFile>) -> Vec<String> {
+    regions.map(|region| region.name.clone()).collect()
+}
+
+fn claimed_once(what: &str, claimants: &[String]) -> Option<String> {
+    match claimants {
+        [_] => None,
+        [] => Some(format!("{what} is claimed by no region; give it to exactly one")),
+        many => Some(format!("{what} is claimed by {}; leave it in one", many.join(", "))),
+    }
+}
