@@ -1,0 +1,183 @@
+//! Reads a question packet from its raw bytes, and says what is wrong with it.
+//!
+//! hickory's own message type gives up on a client subnet it does not know and forgets that the
+//! asker spoke EDNS, and it accepts options that RFC 7871 tells a server to refuse. So the records
+//! are walked here, and only names and types are left to hickory.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use hickory_proto::op::{Header, MessageType, Metadata, OpCode, Query, ResponseCode};
+use hickory_proto::rr::{Name, RecordType};
+use hickory_proto::serialize::binary::{BinDecodable, BinDecoder, DecodeError};
+
+use crate::location::Subnet;
+use crate::table::Client;
+
+/// Option code of EDNS client subnet (RFC 7871, 6).
+pub(crate) const OPTION_CLIENT_SUBNET: u16 = 8;
+
+/// The highest EDNS version there is (RFC 6891).
+const EDNS_VERSION_MAX: u8 = 0;
+
+/// A question as far as it could be read.
+pub(crate) struct Asked {
+    pub(crate) metadata: Metadata,
+    pub(crate) question: Option<Query>,
+    pub(crate) edns: Option<Edns>,
+    /// What to refuse it with, when something is wrong.
+    pub(crate) fault: Option<ResponseCode>,
+}
+
+/// What the asker said in its OPT record.
+#[derive(Default)]
+pub(crate) struct Edns {
+    /// Bytes of the largest answer it takes over UDP.
+    pub(crate) payload: u16,
+    pub(crate) dnssec_ok: bool,
+    pub(crate) subnet: Option<AskedSubnet>,
+}
+
+/// A client subnet option that RFC 7871 finds nothing wrong with.
+pub(crate) struct AskedSubnet {
+    pub(crate) client: Client,
+    /// The option as it came, for the echo.
+    raw: Vec<u8>,
+}
+
+impl AskedSubnet {
+    /// The option of the answer: family, source and address as asked, and the scope.
+    pub(crate) fn echo(&self, scope: u8) -> Vec<u8> {
+        let mut echo = self.raw.clone();
+        echo[3] = scope;
+        echo
+    }
+}
+
+/// Reads a packet. `None` is for what must not be answered at all: too short to be a message, or
+/// itself an answer, which two servers could throw at each other for ever.
+pub(crate) fn read(packet: &[u8]) -> Option<Asked> {
+    let mut decoder = BinDecoder::new(packet);
+    let header = Header::read(&mut decoder).ok()?;
+    if header.metadata.message_type == MessageType::Response {
+        return None;
+    }
+    let mut asked = Asked { metadata: header.metadata, question: None, edns: None, fault: None };
+    let walked = walk(&mut decoder, &header, &mut asked);
+    asked.fault = if header.metadata.op_code != OpCode::Query {
+        // An unknown operation may well have an unknown body, so this comes before its faults.
+        Some(ResponseCode::NotImp)
+    } else {
+        walked.err().map(|fault| fault.0)
+    };
+    Some(asked)
+}
+
+/// The code to refuse with.
+struct Fault(ResponseCode);
+
+impl From<DecodeError> for Fault {
+    fn from(_: DecodeError) -> Self {
+        Self(ResponseCode::FormErr)
+    }
+}
+
+/// Walks the sections. Whatever was read before a fault stays in `asked`, so that the refusal can
+/// repeat the question and speak EDNS.
+fn walk(decoder: &mut BinDecoder<'_>, header: &Header, asked: &mut Asked) -> Result<(), Fault> {
+    // RFC 9619: a query has exactly one question.
+    if header.counts.queries != 1 {
+        return Err(Fault(ResponseCode::FormErr));
+    }
+    asked.question = Some(Query::read(decoder)?);
+    for _ in 0..u32::from(header.counts.answers) + u32::from(header.counts.authorities) {
+        skip_record(decoder)?;
+    }
+    let mut fault = None;
+    for _ in 0..header.counts.additionals {
+        let record = skip_record(decoder)?;
+        if record.rtype != RecordType::OPT {
+            continue;
+        }
+        // RFC 6891, 6.1.1: one OPT, owned by the root.
+        if asked.edns.is_some() || !record.name.is_root() {
+            asked.edns.get_or_insert_default();
+            return Err(Fault(ResponseCode::FormErr));
+        }
+        let edns = asked.edns.insert(Edns {
+            payload: record.class,
+            dnssec_ok: record.ttl & 0x8000 != 0,
+            subnet: None,
+        });
+        let [_, version, ..] = record.ttl.to_be_bytes();
+        fault = if version > EDNS_VERSION_MAX {
+            // The options of a version nobody knows are not looked at.
+            Some(ResponseCode::BADVERS)
+        } else {
+            options(record.data, edns).err()
+        };
+    }
+    fault.map_or(Ok(()), |code| Err(Fault(code)))
+}
+
+struct RawRecord<'a> {
+    name: Name,
+    rtype: RecordType,
+    class: u16,
+    ttl: u32,
+    data: &'a [u8],
+}
+
+fn skip_record<'a>(decoder: &mut BinDecoder<'a>) -> Result<RawRecord<'a>, DecodeError> {
+    let name = Name::read(decoder)?;
+    let rtype = RecordType::read(decoder)?;
+    let class = decoder.read_u16()?.unverified();
+    let ttl = decoder.read_u32()?.unverified();
+    let length = decoder.read_u16()?.unverified();
+    let data = decoder.read_slice(usize::from(length))?.unverified();
+    Ok(RawRecord { name, rtype, class, ttl, data })
+}
+
+/// Walks the options of an OPT record; all but the client subnet are ignored, as RFC 6891 asks.
+fn options(mut data: &[u8], edns: &mut Edns) -> Result<(), ResponseCode> {
+    while !data.is_empty() {
+        let (head, rest) = data.split_at_checked(4).ok_or(ResponseCode::FormErr)?;
+        let code = u16::from_be_bytes([head[0], head[1]]);
+        let length = usize::from(u16::from_be_bytes([head[2], head[3]]));
+        let (option, rest) = rest.split_at_checked(length).ok_or(ResponseCode::FormErr)?;
+        if code == OPTION_CLIENT_SUBNET {
+            let client = subnet(option).ok_or(ResponseCode::FormErr)?;
+            // Two of them contradict each other; there is no telling which one is meant.
+            let option = AskedSubnet { client, raw: option.to_vec() };
+            if edns.subnet.replace(option).is_some() {
+                edns.subnet = None;
+                return Err(ResponseCode::FormErr);
+            }
+        }
+        data = rest;
+    }
+    Ok(())
+}
+
+/// Reads a client subnet option by the rules of RFC 7871, 6 and 7.1.2; `None` breaks one.
+fn subnet(option: &[u8]) -> Option<Client> {
+    let (head, address) = option.split_at_checked(4)?;
+    let (family, source, scope) = (u16::from_be_bytes([head[0], head[1]]), head[2], head[3]);
+    if scope != 0 || address.len() != usize::from(source).div_ceil(8) {
+        return None;
+    }
+    let mut bytes = [0; 16];
+    bytes.get_mut(..address.len())?.copy_from_slice(address);
+    let [a, b, c, d, ..] = bytes;
+    let whole: IpAddr = match family {
+        // What `dig +subnet=0` sends: no family, no bits; an opt-out like the other two.
+        0 if source == 0 => return Some(Client::Unknown),
+        1 => Ipv4Addr::from([a, b, c, d]).into(),
+        2 => Ipv6Addr::from(bytes).into(),
+        _ => return None,
+    };
+    let masked = Subnet::new(whole, source)?;
+    if masked.address() != whole {
+        return None;
+    }
+    Some(if source == 0 { Client::Unknown } else { Client::Address(whole) })
+}

@@ -1,0 +1,115 @@
+//! A server of its own for each test, and somebody who asks it questions.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::{Duration, SystemTime};
+
+use hickory_proto::op::{Edns, Message, Query};
+use hickory_proto::rr::rdata::opt::EdnsOption;
+use hickory_proto::rr::{Name, RData, RecordType};
+use meridian_geo_routing::{Handle, Server, ServerConfig, Subnet, Zone};
+use meridian_regions::{RegionId, Registry};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpStream, UdpSocket};
+use tokio::time::timeout;
+
+/// How long an answer on the loopback may take before it counts as silence.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+pub(crate) fn registry() -> Registry {
+    Registry::embedded().unwrap()
+}
+
+pub(crate) fn region(name: &str) -> RegionId {
+    registry().by_name(name).unwrap()
+}
+
+pub(crate) async fn start() -> Handle {
+    start_with(registry(), Zone::embedded()).await
+}
+
+pub(crate) async fn start_with(registry: Registry, zone: Zone) -> Handle {
+    let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    let now = SystemTime::UNIX_EPOCH;
+    Server::start(ServerConfig { listen, registry, zone, now }).await.unwrap()
+}
+
+pub(crate) fn question(name: &str, qtype: RecordType) -> Message {
+    let mut message = Message::query();
+    message.add_query(Query::query(Name::from_ascii(name).unwrap(), qtype));
+    message
+}
+
+/// The same question with an OPT record that holds these bytes as its client subnet.
+pub(crate) fn with_raw_subnet(mut message: Message, option: &[u8]) -> Message {
+    let mut edns = Edns::new();
+    edns.set_max_payload(1232);
+    edns.options_mut().insert(EdnsOption::Unknown(8, option.to_vec()));
+    message.set_edns(edns);
+    message
+}
+
+pub(crate) fn from_subnet(message: Message, subnet: &str) -> Message {
+    let subnet: Subnet = subnet.parse().unwrap();
+    let (family, address) = match subnet.address() {
+        std::net::IpAddr::V4(v4) => (1, v4.octets().to_vec()),
+        std::net::IpAddr::V6(v6) => (2, v6.octets().to_vec()),
+    };
+    let mut option = vec![0, family, subnet.prefix(), 0];
+    option.extend(&address[..usize::from(subnet.prefix()).div_ceil(8)]);
+    with_raw_subnet(message, &option)
+}
+
+/// The raw answer over UDP to raw bytes.
+pub(crate) async fn ask_raw(server: &Handle, packet: &[u8]) -> Vec<u8> {
+    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    socket.send_to(packet, server.local_addr()).await.unwrap();
+    let mut answer = vec![0; 65535];
+    let received = timeout(PATIENCE, socket.recv_from(&mut answer)).await.unwrap().unwrap();
+    answer.truncate(received.0);
+    answer
+}
+
+pub(crate) async fn ask(server: &Handle, message: &Message) -> Message {
+    let answer = ask_raw(server, &message.to_vec().unwrap()).await;
+    Message::from_vec(&answer).unwrap()
+}
+
+pub(crate) async fn ask_tcp(server: &Handle, message: &Message) -> Message {
+    let packet = message.to_vec().unwrap();
+    let mut stream = TcpStream::connect(server.local_addr()).await.unwrap();
+    stream.write_u16(packet.len().try_into().unwrap()).await.unwrap();
+    stream.write_all(&packet).await.unwrap();
+    let length = timeout(PATIENCE, stream.read_u16()).await.unwrap().unwrap();
+    let mut answer = vec![0; length.into()];
+    timeout(PATIENCE, stream.read_exact(&mut answer)).await.unwrap().unwrap();
+    Message::from_vec(&answer).unwrap()
+}
+
+/// The region whose address is the answer.
+pub(crate) fn answered(message: &Message) -> String {
+    assert_eq!(message.answers.len(), 1, "exactly one region: {message}");
+    let found = registry().all().find(|region| match &message.answers[0].data {
+        RData::A(ip) => region.endpoints.ipv4.contains(&ip.0),
+        RData::AAAA(ip) => region.endpoints.ipv6.contains(&ip.0),
+        other => panic!("not an address: {other:?}"),
+    });
+    found.unwrap().name.clone()
+}
+
+/// The region a host is answered with for a network.
+pub(crate) async fn region_for(server: &Handle, host: &str, subnet: &str) -> String {
+    let name = format!("{host}.meridian.example.");
+    answered(&ask(server, &from_subnet(question(&name, RecordType::A), subnet)).await)
+}
+
+/// Family, source prefix, scope prefix and address of the answer's client subnet, as sent.
+pub(crate) fn echoed(message: &Message) -> Option<(u8, u8, Vec<u8>)> {
+    let options = message.edns.as_ref()?.options();
+    let EdnsOption::Subnet(subnet) =
+        options.get(hickory_proto::rr::rdata::opt::EdnsCode::Subnet)?
+    else {
+        panic!("the echo is a client subnet");
+    };
+    let raw = Vec::<u8>::try_from(subnet).unwrap();
+    Some((subnet.source_prefix(), subnet.scope_prefix(), raw))
+}

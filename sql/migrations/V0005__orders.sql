@@ -1,0 +1,30 @@
+-- orders: a booking and where it is in its life. class: personal
+CREATE TABLE IF NOT EXISTS orders (
+    region              crdb_internal_region NOT NULL,
+    id                  UUID NOT NULL,
+    traveller_id        UUID NOT NULL,
+    kind                TEXT NOT NULL,
+    state               TEXT NOT NULL,
+    version             INT8 NOT NULL,
+    epoch               INT8 NOT NULL,
+    owner               TEXT,
+    lease_until         TIMESTAMPTZ,
+    due_at              TIMESTAMPTZ,
+    attempts            INT8 NOT NULL,
+    itinerary           JSONB NOT NULL,
+    total_minor         INT8 NOT NULL,
+    currency            TEXT NOT NULL,
+    payment_token       BYTEA,
+    payment_reference   TEXT,
+    booking_reference   TEXT,
+    documents           JSONB,
+    payment_required_by TIMESTAMPTZ,
+    failure             TEXT,
+    created_at          TIMESTAMPTZ NOT NULL DEFAULT now(),
+    updated_at          TIMESTAMPTZ NOT NULL DEFAULT now(),
+    PRIMARY KEY (region, id),
+    CONSTRAINT orders_traveller FOREIGN KEY (region, traveller_id)
+        REFERENCES traveller (region, id) ON UPDATE CASCADE,
+    CONSTRAINT orders_total CHECK (total_minor > 0),
+    CONSTRAINT orders_version CHECK (version >= 0 AND epoch >= 0 AND attempts >= 0)
+) {locality};

@@ -1,0 +1,2 @@
+-- version: which engine answers, and how old it is.
+SELECT version() AS version

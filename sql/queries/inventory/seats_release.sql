@@ -1,0 +1,24 @@
+-- seats_release: the seats are free again, once, whether they were held or sold.
+WITH was AS (
+    SELECT region, order_id, position, state
+    FROM seat_hold
+    WHERE region = $1::text::crdb_internal_region AND order_id = $2 AND state <> 'released'
+    FOR UPDATE
+), freed AS (
+    UPDATE seat_hold
+    SET state = 'released'
+    FROM was
+    WHERE seat_hold.region = was.region
+        AND seat_hold.order_id = was.order_id
+        AND seat_hold.position = was.position
+    RETURNING was.state AS was, seat_hold.inventory_region, seat_hold.flight,
+        seat_hold.departs_on, seat_hold.cabin, seat_hold.seats
+)
+UPDATE inventory
+SET held = inventory.held - CASE WHEN freed.was = 'held' THEN freed.seats ELSE 0 END,
+    sold = inventory.sold - CASE WHEN freed.was = 'sold' THEN freed.seats ELSE 0 END
+FROM freed
+WHERE inventory.region = freed.inventory_region::crdb_internal_region
+    AND inventory.flight = freed.flight
+    AND inventory.departs_on = freed.departs_on
+    AND inventory.cabin = freed.cabin

@@ -1,0 +1,33 @@
+-- order_act: a traveller's own step; the risen epoch fences whoever was working on the order.
+WITH key AS (
+    INSERT INTO idempotency_key
+        (region, traveller_id, key_hash, request_hash, status, location, body, expires_at)
+    VALUES
+        ($1::text::crdb_internal_region, $2, $3, $4, 202, $5, $6, now() + interval '30 days')
+    ON CONFLICT (region, traveller_id, key_hash) DO NOTHING
+    RETURNING region
+), acted AS (
+    UPDATE orders
+    SET state = $9::text, version = orders.version + 1, epoch = orders.epoch + 1,
+        owner = $10::text, lease_until = now() + $11::int8 * interval '1 millisecond',
+        due_at = now(), attempts = 0, updated_at = $12::timestamptz,
+        payment_token = coalesce($13::bytea, orders.payment_token)
+    FROM key
+    WHERE orders.region = $1::text::crdb_internal_region AND orders.region = key.region
+        AND orders.id = $7::uuid AND orders.traveller_id = $2 AND orders.version = $8::int8
+    RETURNING orders.region, orders.id, orders.version, orders.epoch
+), event AS (
+    INSERT INTO order_event (region, order_id, seq, kind, state, body, created_at)
+    SELECT acted.region, acted.id, acted.version, $14::text, $9::text, '{}'::jsonb, $12::timestamptz
+    FROM acted
+    RETURNING seq
+), told AS (
+    INSERT INTO outbox (region, order_id, seq, topic, payload)
+    SELECT acted.region, acted.id, acted.version, $14::text, '{}'::jsonb FROM acted
+    RETURNING seq
+)
+SELECT
+    (SELECT count(*) FROM key) AS keys,
+    (SELECT count(*) FROM event) AS events,
+    (SELECT count(*) FROM told) AS told,
+    (SELECT epoch FROM acted) AS epoch

@@ -1,0 +1,2 @@
+-- add_region: the cluster must already have nodes there.
+ALTER DATABASE "{database}" ADD REGION "{region}"

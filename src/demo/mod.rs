@@ -1,0 +1,4 @@
+//! The house on one machine: its database, its regions, its GeoDNS, and a tour through it.
+
+pub mod bundle;
+pub mod postgres;

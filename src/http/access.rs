@@ -1,0 +1,159 @@
+//! Who may call what, and where: the one authorisation table, and the layer that sends requests for
+//! personal data home **before their body is read**.
+
+use axum::body::Body;
+use axum::extract::{MatchedPath, Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use http::{HeaderMap, Method};
+use meridian_regions::{Home, RegionId, Registry};
+
+use super::Api;
+use super::auth;
+use super::problem::{Code, Problem};
+use crate::domain::ids::claimed_home;
+
+/// Declares the country of residence at sign-up.
+pub const RESIDENCE_COUNTRY: &str = "residence-country";
+/// Declares the home region at log-in, as `GET /v1/residence` told it.
+pub const MERIDIAN_HOME: &str = "meridian-home";
+
+/// Who may call a route, and what tells the home of the data it is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Anybody, anywhere: nothing personal.
+    Public,
+    /// Anybody, in the home of the country that the `Residence-Country` header declares.
+    HomeOfCountry,
+    /// Anybody, in the region that the `Meridian-Home` header names.
+    HomeNamed,
+    /// The bearer of a session, in the home that the token names.
+    Traveller,
+}
+
+/// Every route. A route that is missing here keeps the node from starting.
+pub const TABLE: &[(&str, &str, Access)] = &[
+    ("GET", "/v1/residence", Access::Public),
+    ("GET", "/v1/regions", Access::Public),
+    ("POST", "/v1/travellers", Access::HomeOfCountry),
+    ("GET", "/v1/travellers/me", Access::Traveller),
+    ("POST", "/v1/sessions", Access::HomeNamed),
+    ("DELETE", "/v1/sessions/current", Access::Traveller),
+    ("GET", "/v1/places", Access::Public),
+    ("POST", "/v1/offer-requests", Access::Public),
+    ("GET", "/v1/offer-requests/{id}", Access::Public),
+    ("GET", "/v1/offers/{id}", Access::Public),
+    ("GET", "/v1/orders", Access::Traveller),
+    ("POST", "/v1/orders", Access::Traveller),
+    ("GET", "/v1/orders/{id}", Access::Traveller),
+    ("GET", "/v1/orders/{id}/events", Access::Traveller),
+    ("POST", "/v1/orders/{id}/cancel", Access::Traveller),
+    ("POST", "/v1/payments", Access::Traveller),
+    ("GET", "/livez", Access::Public),
+    ("GET", "/readyz", Access::Public),
+    ("GET", "/startupz", Access::Public),
+    ("GET", "/edge-health", Access::Public),
+    ("GET", "/version", Access::Public),
+    ("GET", "/metrics", Access::Public),
+];
+
+/// Panics when the described routes and the table differ: such a build must not start.
+pub fn assert_complete(document: &utoipa::openapi::OpenApi) {
+    let described = described(document);
+    for (method, path) in &described {
+        let listed = TABLE.iter().any(|(m, p, _)| m == method && p == path);
+        assert!(listed, "{method} {path} is in no authorisation table");
+    }
+    assert_eq!(described.len(), TABLE.len(), "the authorisation table lists a route that is not there");
+}
+
+/// The (method, path) pairs of a description.
+pub fn described(document: &utoipa::openapi::OpenApi) -> Vec<(&'static str, String)> {
+    document
+        .paths
+        .paths
+        .iter()
+        .flat_map(|(path, item)| {
+            let operations = [
+                ("GET", item.get.is_some()),
+                ("POST", item.post.is_some()),
+                ("PUT", item.put.is_some()),
+                ("PATCH", item.patch.is_some()),
+                ("DELETE", item.delete.is_some()),
+            ];
+            let path = path.clone();
+            operations
+                .into_iter()
+                .filter(|(_, there)| *there)
+                .map(move |(method, _)| (method, path.clone()))
+        })
+        .collect()
+}
+
+fn access(method: &Method, path: &str) -> Access {
+    let method = if method == Method::HEAD { "GET" } else { method.as_str() };
+    // Pages and the description are the only routes outside the table, and they hold nothing personal.
+    TABLE
+        .iter()
+        .find(|(m, p, _)| *m == method && *p == path)
+        .map_or(Access::Public, |(_, _, access)| *access)
+}
+
+/// The layer: reads the head of a request only, and lets it pass, or sends it home.
+pub async fn send_home(
+    State(api): State<Api>,
+    path: MatchedPath,
+    request: Request<Body>,
+    next: Next,
+) -> Response {
+    let access = access(request.method(), path.as_str());
+    match home(&api.registry, access, request.headers()) {
+        Ok(Some(home)) if home != api.region => {
+            let labels = [("home", home.name.clone())];
+            metrics::counter!("meridian_residence_misdirected_total", &labels).increment(1);
+            Problem::misdirected(home).into_response()
+        }
+        Ok(_) => next.run(request).await,
+        Err(problem) => problem.into_response(),
+    }
+}
+
+/// The home of what a request is about, from its head alone.
+fn home(
+    registry: &Registry,
+    access: Access,
+    headers: &HeaderMap,
+) -> Result<Option<RegionId>, Problem> {
+    match access {
+        Access::Public => Ok(None),
+        Access::HomeOfCountry => {
+            let advice = "send Residence-Country with the ISO 3166-1 code of your country of \
+                          residence, such as DE; GET /v1/residence tells the region to send it to";
+            let country = header(headers, RESIDENCE_COUNTRY, advice)?;
+            let country = country.parse().map_err(|_| Problem::new(Code::HeaderMissing, advice))?;
+            match registry.home_of(country) {
+                Home::Region(home) => Ok(Some(home)),
+                Home::Nowhere(reason) => Err(Problem::new(Code::ResidenceUnsupported, reason)),
+            }
+        }
+        Access::HomeNamed => {
+            let advice = "send Meridian-Home with the name of your home region; GET /v1/residence \
+                          tells it";
+            let name = header(headers, MERIDIAN_HOME, advice)?;
+            let home = registry.by_name(name);
+            home.map(Some).ok_or_else(|| Problem::new(Code::HeaderMissing, advice))
+        }
+        Access::Traveller => {
+            let token = auth::token(headers).ok_or_else(Problem::unauthenticated)?;
+            let home = claimed_home(registry, &token.text);
+            home.map(Some).ok_or_else(Problem::unauthenticated)
+        }
+    }
+}
+
+fn header<'a>(headers: &'a HeaderMap, name: &str, advice: &str) -> Result<&'a str, Problem> {
+    headers
+        .get(name)
+        .and_then(|value| value.to_str().ok())
+        .ok_or_else(|| Problem::new(Code::HeaderMissing, advice))
+}

@@ -1,0 +1,111 @@
+//! Is it alive, may it take traffic, what is it: for Kubernetes, GeoDNS, Prometheus and people.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
+use http::header::CONTENT_TYPE;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::Api;
+use super::problem::{Code, Problem};
+use crate::telemetry::metrics;
+
+/// Longest that a readiness check waits for the database.
+const PING_PATIENCE: Duration = Duration::from_secs(1);
+
+/// What a node says about itself.
+#[derive(Serialize, ToSchema)]
+pub struct Health {
+    /// `ok`, `draining` or `starting`.
+    pub status: &'static str,
+    /// Its region.
+    pub region: String,
+}
+
+/// What a node is made of.
+#[derive(Serialize, ToSchema)]
+pub struct Version {
+    /// The build.
+    pub version: &'static str,
+    /// Its region.
+    pub region: String,
+    /// The database that answers.
+    pub database: String,
+    /// The schedule that is sold.
+    pub schedule: String,
+}
+
+fn health(api: &Api, status: &'static str) -> Json<Health> {
+    Json(Health { status, region: api.region.name.clone() })
+}
+
+/// The process turns its wheels; depends on nothing else.
+#[utoipa::path(get, path = "/livez", tag = "health", responses((status = 200, body = Health)))]
+pub async fn livez(State(api): State<Api>) -> Json<Health> {
+    health(&api, "ok")
+}
+
+/// The node may take traffic: the database answers and nobody is draining it.
+#[utoipa::path(get, path = "/readyz", tag = "health",
+    responses((status = 200, body = Health), (status = 503, body = super::problem::ProblemDetails)))]
+pub async fn readyz(State(api): State<Api>) -> Response {
+    ready(&api).await
+}
+
+/// The node has started: only a started node has a router.
+#[utoipa::path(get, path = "/startupz", tag = "health", responses((status = 200, body = Health)))]
+pub async fn startupz(State(api): State<Api>) -> Json<Health> {
+    health(&api, "ok")
+}
+
+/// What GeoDNS and load balancers ask: as `/readyz`, and 503 with `draining` while draining.
+#[utoipa::path(get, path = "/edge-health", tag = "health",
+    responses((status = 200, body = Health), (status = 503, body = Health)))]
+pub async fn edge_health(State(api): State<Api>) -> Response {
+    ready(&api).await
+}
+
+async fn ready(api: &Api) -> Response {
+    let answer = if api.draining.load(Ordering::Relaxed) {
+        (StatusCode::SERVICE_UNAVAILABLE, health(api, "draining")).into_response()
+    } else if let Ok(Ok(())) = tokio::time::timeout(PING_PATIENCE, api.store.ping()).await {
+        health(api, "ok").into_response()
+    } else {
+        let detail = "the database does not answer; this node takes traffic again when it does";
+        Problem::new(Code::Unavailable, detail).into_response()
+    };
+    let ready = if answer.status().is_success() { 1.0 } else { 0.0 };
+    ::metrics::gauge!("meridian_region_ready", "region" => api.region.name.clone()).set(ready);
+    answer
+}
+
+/// Build, engine and schedule.
+#[utoipa::path(get, path = "/version", tag = "health", responses((status = 200, body = Version)))]
+pub async fn version(State(api): State<Api>) -> Json<Version> {
+    let schedule = &api.finder.schedule;
+    Json(Version {
+        version: env!("CARGO_PKG_VERSION"),
+        region: api.region.name.clone(),
+        database: api.store.engine().to_string(),
+        schedule: format!("{} {} {:08x}", schedule.profile, schedule.seed, schedule.fingerprint),
+    })
+}
+
+/// Metrics in the Prometheus text format.
+#[utoipa::path(get, path = "/metrics", tag = "health", responses((status = 200, body = String)))]
+pub async fn scrape(State(api): State<Api>) -> Response {
+    if let Ok(states) = api.store.fresh().order_states(api.region).await {
+        for (state, orders) in states {
+            let labels = [("region", api.region.name.clone()), ("state", state)];
+            #[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
+            ::metrics::gauge!("meridian_orders", &labels).set(orders as f64);
+        }
+    }
+    let text = metrics::handle().render();
+    ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
+}

@@ -1,0 +1,157 @@
+//! The JSON API: a router, one file a room, and the layers around them.
+//!
+//! Status codes exist only in [`problem`]; who may call what only in [`access`].
+
+pub mod problem;
+pub mod access;
+pub mod layers;
+pub mod body;
+pub mod auth;
+pub mod health;
+pub mod residence;
+pub mod travellers;
+pub mod sessions;
+pub mod places;
+pub mod offers;
+pub mod orders;
+pub mod payments;
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use axum::extract::DefaultBodyLimit;
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::routing::get;
+use axum::{Json, Router};
+use http::{HeaderName, HeaderValue, Method};
+use meridian_regions::{RegionId, Registry};
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::compression::CompressionLayer;
+use tower_http::cors::CorsLayer;
+use utoipa::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::orders::Orders;
+use crate::places::PlaceIndex;
+use crate::search::Finder;
+use crate::store::Store;
+use crate::travellers::Travellers;
+
+/// Largest body of a request.
+pub const BODY_BYTES_MAX: usize = 64 * 1024;
+/// Longest that any request may take.
+pub const REQUEST_PATIENCE: Duration = Duration::from_secs(10);
+
+/// What a node answers with; clones share it.
+#[derive(Clone)]
+pub struct Api {
+    /// Which region this node serves.
+    pub region: RegionId,
+    /// All regions.
+    pub registry: Registry,
+    /// The database.
+    pub store: Store,
+    /// Offers.
+    pub finder: Finder,
+    /// Places by name.
+    pub places: Arc<PlaceIndex>,
+    /// Accounts at home here.
+    pub travellers: Travellers,
+    /// Orders at home here.
+    pub orders: Orders,
+    /// Set while the node says good-bye: ready no more, still answering.
+    pub draining: Arc<AtomicBool>,
+}
+
+#[derive(OpenApi)]
+#[openapi(info(
+    title = "Meridian",
+    description = "Flight search and booking. Personal data is at home where the traveller lives: \
+                   ask `GET /v1/residence` first, then talk to that region. A request that reaches \
+                   another region is answered 421 with the way home. Schedules, carriers and prices \
+                   are synthetic.",
+    version = "2026-11-01"
+))]
+struct Document;
+
+/// Every route with its description; the description is what `/openapi.json` serves.
+fn described() -> OpenApiRouter<Api> {
+    OpenApiRouter::with_openapi(Document::openapi())
+        .routes(routes!(residence::residence))
+        .routes(routes!(residence::regions))
+        .routes(routes!(travellers::sign_up))
+        .routes(routes!(travellers::me))
+        .routes(routes!(sessions::log_in))
+        .routes(routes!(sessions::log_out))
+        .routes(routes!(places::complete))
+        .routes(routes!(offers::search))
+        .routes(routes!(offers::search_again))
+        .routes(routes!(offers::offer))
+        .routes(routes!(orders::list, orders::book))
+        .routes(routes!(orders::order))
+        .routes(routes!(orders::events))
+        .routes(routes!(orders::cancel))
+        .routes(routes!(payments::pay))
+        .routes(routes!(health::livez))
+        .routes(routes!(health::readyz))
+        .routes(routes!(health::startupz))
+        .routes(routes!(health::edge_health))
+        .routes(routes!(health::version))
+        .routes(routes!(health::scrape))
+}
+
+/// The API's description.
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    described().split_for_parts().1
+}
+
+/// A node's router. Panics when a route is in no authorisation table: such a build must not start.
+pub fn router(api: &Api, pages: Router<Api>) -> Router {
+    let (routes, document) = described().split_for_parts();
+    access::assert_complete(&document);
+    let document = Arc::new(document);
+    let describe = get(move || {
+        let document = Arc::clone(&document);
+        async move { Json(document.as_ref().clone()) }
+    });
+    routes
+        .route("/openapi.json", describe)
+        .merge(pages)
+        .route_layer(from_fn_with_state(api.clone(), access::send_home))
+        .method_not_allowed_fallback(problem::method_not_allowed)
+        .fallback(problem::no_such_route)
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .layer(CatchPanicLayer::custom(problem::panicked))
+        .layer(CompressionLayer::new())
+        .layer(cors(&api.registry))
+        .layer(from_fn_with_state(api.clone(), layers::observe))
+        .layer(from_fn(layers::harden))
+        .with_state(api.clone())
+}
+
+/// A page of one region may talk to the API of every other, and nobody else's page to any.
+fn cors(registry: &Registry) -> CorsLayer {
+    let origins: Vec<HeaderValue> =
+        registry.all().filter_map(|region| region.endpoints.api.parse().ok()).collect();
+    let name = |name: &'static str| HeaderName::from_static(name);
+    CorsLayer::new()
+        .allow_origin(origins)
+        .allow_methods([Method::GET, Method::POST, Method::DELETE])
+        .allow_headers([
+            http::header::AUTHORIZATION,
+            http::header::CONTENT_TYPE,
+            name("idempotency-key"),
+            name("meridian-home"),
+            name("meridian-subject"),
+            name("residence-country"),
+            name("traceparent"),
+        ])
+        .expose_headers([
+            http::header::LOCATION,
+            http::header::RETRY_AFTER,
+            name("idempotent-replayed"),
+            name("x-request-id"),
+        ])
+}

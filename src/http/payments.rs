@@ -1,0 +1,45 @@
+//! Paying for a held order.
+
+use axum::extract::State;
+use axum::response::Response;
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use super::Api;
+use super::auth::Traveller;
+use super::body::{Data, IdempotencyKey, Strict};
+use super::orders::{PaymentMethod, answer, order_id};
+use super::problem::{Problem, ProblemDetails};
+use crate::orders::idempotency::Request;
+use crate::orders::view::OrderView;
+
+/// A payment for a held order.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewPayment {
+    /// Which order.
+    order_id: String,
+    /// What pays.
+    payment: PaymentMethod,
+}
+
+/// Pays for a held order before its `payment_required_by`.
+#[utoipa::path(post, path = "/v1/payments", tag = "orders", request_body = NewPayment,
+    params(("idempotency-key" = String, Header, description = "One UUID for each payment you want")),
+    responses((status = 202, body = Data<OrderView>), (status = 404, body = ProblemDetails),
+        (status = 409, body = ProblemDetails), (status = 410, body = ProblemDetails)))]
+pub async fn pay(
+    State(api): State<Api>,
+    IdempotencyKey(key): IdempotencyKey,
+    traveller: Traveller,
+    Strict { value, raw }: Strict<NewPayment>,
+) -> Result<Response, Problem> {
+    let order = order_id(&api, &value.order_id)?;
+    let token = value.payment.token("/payment/token")?;
+    let request = Request::new(&key, "POST /v1/payments", &raw);
+    let orders = api.orders.clone();
+    let work = tokio::spawn(async move {
+        orders.pay(&traveller.session, &request, &traveller.token, order, token).await
+    });
+    Ok(answer(work.await.expect("paying does not panic")?))
+}

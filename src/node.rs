@@ -1,0 +1,239 @@
+//! A node: one region's API and worker in this process, from start to good-bye.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use meridian_regions::{RegionId, Registry};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::catalogue::{Catalogue, Profile, Schedule};
+use crate::clock::{Clock, Deadline};
+use crate::http::{self, Api};
+use crate::orders::driver::Driver;
+use crate::orders::{LEASE, Orders};
+use crate::places::PlaceIndex;
+use crate::privacy::keys::Keys;
+use crate::search::Finder;
+use crate::store::release::Release;
+use crate::store::{Error, Store, StoreConfig, migrate};
+use crate::suppliers::airline::Airline;
+use crate::suppliers::payments::Payments;
+use crate::travellers::Travellers;
+use crate::web;
+use crate::worker::{Dispatch, LOOK_EVERY, Worker};
+
+/// Longest that a node waits for the first answer of its database.
+const START_PATIENCE: Duration = Duration::from_secs(10);
+/// Longest that requests under way may take after the node has said good-bye.
+const STOP_PATIENCE: Duration = Duration::from_secs(25);
+
+/// What all nodes of a process share: read once, never changed.
+#[derive(Clone)]
+pub struct World {
+    /// All regions.
+    pub registry: Registry,
+    /// Places and rates.
+    pub catalogue: Arc<Catalogue>,
+    /// What is flown.
+    pub schedule: Arc<Schedule>,
+    /// Places by name.
+    pub places: Arc<PlaceIndex>,
+    /// Tells the time.
+    pub clock: Clock,
+}
+
+impl World {
+    /// Reads the catalogue and generates the schedule.
+    pub fn build(
+        registry: Registry,
+        profile: Profile,
+        seed: u64,
+        clock: Clock,
+    ) -> Result<Self, crate::catalogue::Broken> {
+        let catalogue = Arc::new(Catalogue::load()?);
+        let schedule = Arc::new(Schedule::generate(&catalogue, profile, seed));
+        let places = Arc::new(PlaceIndex::build(&catalogue));
+        Ok(Self { registry, catalogue, schedule, places, clock })
+    }
+
+    fn release(&self) -> Release {
+        Release {
+            profile: self.schedule.profile.name().to_owned(),
+            seed: i64::try_from(self.schedule.seed).unwrap_or(i64::MAX),
+            fingerprint: i64::from(self.schedule.fingerprint),
+        }
+    }
+}
+
+/// How a node is started.
+#[derive(Clone)]
+pub struct NodeConfig {
+    /// Which region it serves.
+    pub region: RegionId,
+    /// Its name, under which it holds leases.
+    pub name: String,
+    /// The database.
+    pub store: StoreConfig,
+    /// Its keys.
+    pub keys: Keys,
+    /// Base URL of the payment provider.
+    pub payments: String,
+    /// Base URL of the airlines.
+    pub airline: String,
+    /// Whether it drives orders, too.
+    pub work: bool,
+    /// How long it may work on an order before others take over.
+    pub lease: Duration,
+    /// Pause between two looks for what is due.
+    pub look_every: Duration,
+}
+
+impl NodeConfig {
+    /// The usual lease and pause.
+    pub fn new(region: RegionId, store: StoreConfig, keys: Keys, suppliers: &str) -> Self {
+        let unique = uuid::Uuid::new_v4().simple().to_string();
+        Self {
+            region,
+            name: format!("{region}-{}", &unique[..8]),
+            store,
+            keys,
+            payments: suppliers.to_owned(),
+            airline: suppliers.to_owned(),
+            work: true,
+            lease: LEASE,
+            look_every: LOOK_EVERY,
+        }
+    }
+}
+
+/// Why a node did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] Error),
+    /// Another schedule is on sale.
+    #[error(
+        "the database sells the schedule {theirs:?}, this node made {mine:?}; start it with the same \
+         --profile, --seed and build"
+    )]
+    OtherSchedule {
+        /// Of this node.
+        mine: Release,
+        /// On sale.
+        theirs: Release,
+    },
+}
+
+/// A running node.
+pub struct Node {
+    /// Where it answers.
+    pub address: SocketAddr,
+    /// What it answers with.
+    pub api: Api,
+    stop: CancellationToken,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl Node {
+    /// Starts on a bound listener. The database must be migrated; nodes never migrate.
+    pub async fn start(
+        world: &World,
+        config: NodeConfig,
+        listener: TcpListener,
+    ) -> Result<Self, StartError> {
+        let store = Store::open(&config.store).await?;
+        migrate::check(&store).await?;
+        let (mine, deadline) = (world.release(), Deadline::after(START_PATIENCE));
+        let theirs = store.release_claim(deadline, &mine).await?;
+        if mine != theirs {
+            return Err(StartError::OtherSchedule { mine, theirs });
+        }
+        let address = listener.local_addr().expect("a bound listener has an address");
+        let (dispatch, handed_over) = Dispatch::channel();
+        let api = api(world, &config, store, dispatch);
+        let stop = CancellationToken::new();
+        let mut tasks = vec![serve(listener, api.clone(), stop.clone())];
+        if config.work {
+            let driver = Driver {
+                orders: api.orders.clone(),
+                payments: Payments::new(&config.payments),
+                airline: Airline::new(&config.airline),
+            };
+            let (home, look_every) = (config.region, config.look_every);
+            let worker = Worker { driver, home, handed_over, look_every };
+            tasks.push(tokio::spawn(worker.run(stop.clone())));
+        }
+        Ok(Self { address, api, stop, tasks })
+    }
+
+    /// Answers `draining` to GeoDNS from now on, and goes on serving who is there.
+    pub fn drain(&self) {
+        self.api.draining.store(true, Ordering::Relaxed);
+    }
+
+    /// Takes traffic again.
+    pub fn undrain(&self) {
+        self.api.draining.store(false, Ordering::Relaxed);
+    }
+
+    /// Says good-bye, finishes what is under way, lets the database go.
+    pub async fn stop(self) {
+        self.drain();
+        self.stop.cancel();
+        for task in self.tasks {
+            let _ = tokio::time::timeout(STOP_PATIENCE, task).await;
+        }
+        self.api.store.close();
+    }
+}
+
+fn api(world: &World, config: &NodeConfig, store: Store, dispatch: Dispatch) -> Api {
+    let (registry, keys, region) = (world.registry, config.keys.clone(), config.region);
+    let finder = Finder {
+        catalogue: Arc::clone(&world.catalogue),
+        schedule: Arc::clone(&world.schedule),
+        key: keys.offer.clone(),
+        clock: world.clock.clone(),
+    };
+    Api {
+        region,
+        registry,
+        store: store.clone(),
+        finder: finder.clone(),
+        places: Arc::clone(&world.places),
+        travellers: Travellers::new(store.clone(), keys.clone(), region, registry),
+        orders: Orders {
+            store,
+            finder,
+            keys,
+            registry,
+            dispatch,
+            node: config.name.clone(),
+            lease: config.lease,
+        },
+        draining: Arc::new(AtomicBool::new(false)),
+    }
+}
+
+fn serve(listener: TcpListener, api: Api, stop: CancellationToken) -> JoinHandle<()> {
+    let router = http::router(&api, web::pages());
+    tokio::spawn(async move {
+        let server = axum_serve(listener, router, stop);
+        if let Err(error) = server.await {
+            tracing::error!(%error, "the listener failed");
+        }
+    })
+}
+
+async fn axum_serve(
+    listener: TcpListener,
+    router: axum::Router,
+    stop: CancellationToken,
+) -> std::io::Result<()> {
+    axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned()).await
+}

@@ -1,0 +1,159 @@
+//! An order as its traveller reads it.
+
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::Value;
+use utoipa::ToSchema;
+
+use crate::domain::ids::OrderId;
+use crate::domain::money::Money;
+use crate::domain::order::{OrderKind, State, Trigger};
+use crate::store::orders::{EventRow, NewOrder, OrderRow};
+
+/// A booking and where it is in its life.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct OrderView {
+    /// Its id; the second part names its home region.
+    #[schema(example = "ord_euc1_0123456789abcdef0123456789abcdef")]
+    pub id: String,
+    /// Paid now or held.
+    pub kind: OrderKind,
+    /// Where it is in its life.
+    pub state: State,
+    /// Rises with every event.
+    pub version: i64,
+    /// Whether money was taken: `no`, `yes`, or `unknown` while it is under way.
+    pub charged: &'static str,
+    /// The flights, the cabin and how many fly.
+    pub itinerary: Value,
+    /// For everybody, everything included.
+    #[schema(value_type = Object, example = json!({"amount_minor": 12345, "currency": "EUR"}))]
+    pub total: Money,
+    /// The airline's record locator.
+    pub booking_reference: Option<String>,
+    /// Ticket numbers.
+    pub documents: Value,
+    /// Until when a held order is kept.
+    #[schema(value_type = Option<String>)]
+    pub payment_required_by: Option<Timestamp>,
+    /// Why it came to nothing.
+    pub failure: Option<String>,
+    /// What the traveller may do now.
+    pub available_actions: Vec<&'static str>,
+    /// Where it lives.
+    pub residency: Residency,
+    /// When it was accepted.
+    #[schema(value_type = String)]
+    pub created_at: Timestamp,
+    /// When its last event was written.
+    #[schema(value_type = String)]
+    pub updated_at: Timestamp,
+}
+
+/// Where personal data lives, and why there.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct Residency {
+    /// The region.
+    pub home_region: String,
+    /// Why there.
+    pub basis: &'static str,
+}
+
+/// An order's event.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct EventView {
+    /// 0 and up without a gap.
+    pub seq: i64,
+    /// Its name.
+    #[schema(example = "order.confirmed")]
+    pub kind: String,
+    /// The state after it.
+    pub state: String,
+    /// Codes, no names.
+    pub body: Value,
+    /// When it was written.
+    #[schema(value_type = String)]
+    pub created_at: Timestamp,
+}
+
+impl OrderView {
+    /// A new order, before its first row is written.
+    pub fn requested(new: &NewOrder) -> Self {
+        Self {
+            id: new.id.to_string(),
+            kind: new.kind,
+            state: State::Pending,
+            version: 0,
+            charged: charged(State::Pending, new.kind),
+            itinerary: new.itinerary.clone(),
+            total: new.total,
+            booking_reference: None,
+            documents: Value::Array(Vec::new()),
+            payment_required_by: None,
+            failure: None,
+            available_actions: actions(State::Pending),
+            residency: residency(new.id),
+            created_at: new.created_at,
+            updated_at: new.created_at,
+        }
+    }
+}
+
+impl From<OrderRow> for OrderView {
+    fn from(row: OrderRow) -> Self {
+        Self {
+            id: row.id.to_string(),
+            kind: row.kind,
+            state: row.state,
+            version: row.version,
+            charged: charged(row.state, row.kind),
+            itinerary: row.itinerary,
+            total: row.total,
+            booking_reference: row.booking_reference,
+            documents: row.documents.unwrap_or_else(|| Value::Array(Vec::new())),
+            payment_required_by: row.payment_required_by,
+            failure: row.failure,
+            available_actions: actions(row.state),
+            residency: residency(row.id),
+            created_at: row.created_at,
+            updated_at: row.updated_at,
+        }
+    }
+}
+
+impl From<EventRow> for EventView {
+    fn from(row: EventRow) -> Self {
+        let EventRow { seq, kind, state, body, created_at } = row;
+        Self { seq, kind, state, body, created_at }
+    }
+}
+
+fn residency(id: OrderId) -> Residency {
+    Residency { home_region: id.home().name.clone(), basis: "declared country of residence" }
+}
+
+fn actions(state: State) -> Vec<&'static str> {
+    [(Trigger::PaymentRequested, "pay"), (Trigger::CancelRequested, "cancel")]
+        .into_iter()
+        .filter(|(trigger, _)| state.on(*trigger).is_some())
+        .map(|(_, action)| action)
+        .collect()
+}
+
+/// Reserved is not charged; between asking for the money and hearing of it, nobody knows.
+fn charged(state: State, kind: OrderKind) -> &'static str {
+    match state {
+        State::Paid | State::Ticketed | State::Refunding => "yes",
+        State::Confirmed | State::ManualReview | State::Cancelling => "unknown",
+        State::Pending if kind == OrderKind::Instant => "no",
+        State::Pending
+        | State::Held
+        | State::Authorized
+        | State::Expiring
+        | State::Expired
+        | State::Voiding
+        | State::Failed
+        | State::Cancelled
+        | State::Refunded => "no",
+    }
+}

@@ -1,0 +1,111 @@
+//! A node's keys, from files that only it may read.
+//!
+//! `offer.key` and `directory.key` are the same on every node. `region-<name>.key` wraps the data
+//! keys of the travellers at home there and is given to that region's nodes only: another region's
+//! node could read a row, but not the person in it.
+
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::Path;
+
+use hmac::{Hmac, Mac};
+use meridian_regions::RegionId;
+use sha2::Sha256;
+
+use super::seal::RegionKey;
+use crate::domain::offer::OfferKey;
+use crate::domain::traveller::Subject;
+
+/// Bytes of every key.
+const KEY_BYTES: usize = 32;
+
+/// The keys of a node.
+#[derive(Clone)]
+pub struct Keys {
+    /// Seals offers.
+    pub offer: OfferKey,
+    /// Hashes addresses for the directory.
+    pub directory: DirectoryKey,
+    /// Wraps the data keys of this region's travellers.
+    pub region: RegionKey,
+}
+
+/// The key of the log-in directory.
+#[derive(Clone)]
+pub struct DirectoryKey([u8; KEY_BYTES]);
+
+impl DirectoryKey {
+    /// The directory's key for an address: nobody without this key can go from one to the other.
+    pub fn hash(&self, subject: &Subject) -> Vec<u8> {
+        let mut mac = Hmac::<Sha256>::new_from_slice(&self.0).expect("HMAC takes any key length");
+        mac.update(&subject.0);
+        mac.finalize().into_bytes().to_vec()
+    }
+}
+
+/// Why keys could not be had, and what to do.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct KeyError(String);
+
+impl Keys {
+    /// Reads a region's keys from a directory.
+    pub fn load(dir: &Path, region: RegionId) -> Result<Self, KeyError> {
+        Ok(Self {
+            offer: OfferKey::new(read(&dir.join("offer.key"))?),
+            directory: DirectoryKey(read(&dir.join("directory.key"))?),
+            region: RegionKey::new(region, read(&dir.join(format!("region-{region}.key")))?),
+        })
+    }
+
+    /// Makes the keys that a directory lacks; those that are there stay.
+    pub fn make(dir: &Path, regions: impl Iterator<Item = RegionId>) -> Result<(), KeyError> {
+        fs::create_dir_all(dir).map_err(|error| failed("making", dir, &error))?;
+        fs::set_permissions(dir, fs::Permissions::from_mode(0o700))
+            .map_err(|error| failed("protecting", dir, &error))?;
+        let names = ["offer.key".to_owned(), "directory.key".to_owned()]
+            .into_iter()
+            .chain(regions.map(|region| format!("region-{region}.key")));
+        for name in names {
+            let path = dir.join(name);
+            if !path.exists() {
+                write(&path)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn failed(what: &str, path: &Path, error: &std::io::Error) -> KeyError {
+    KeyError(format!("{what} {} failed: {error}", path.display()))
+}
+
+fn read(path: &Path) -> Result<[u8; KEY_BYTES], KeyError> {
+    let advice = "make the keys with `meridian keys --dir DIR` and give each node its own";
+    let meta = fs::metadata(path)
+        .map_err(|error| KeyError(format!("no key {}: {error}; {advice}", path.display())))?;
+    if meta.permissions().mode() & 0o077 != 0 {
+        return Err(KeyError(format!(
+            "{} may be read by others; run `chmod 600` on it and consider it known",
+            path.display()
+        )));
+    }
+    let bytes = fs::read(path).map_err(|error| failed("reading", path, &error))?;
+    bytes.try_into().map_err(|_| {
+        KeyError(format!("{} is not a key of {KEY_BYTES} bytes; {advice}", path.display()))
+    })
+}
+
+fn write(path: &Path) -> Result<(), KeyError> {
+    let mut key = [0_u8; KEY_BYTES];
+    getrandom::fill(&mut key)
+        .map_err(|error| KeyError(format!("the system gave no randomness: {error}")))?;
+    let mut file = fs::File::options()
+        .create_new(true)
+        .write(true)
+        .mode(0o600)
+        .open(path)
+        .map_err(|error| failed("writing", path, &error))?;
+    file.write_all(&key).map_err(|error| failed("writing", path, &error))
+}

@@ -1,0 +1,45 @@
+//! Faults on request: what a database does once a year, on demand for a test.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// How often each fault is still to happen. All zero unless a test sets one.
+#[derive(Clone, Debug, Default)]
+pub struct Faults {
+    aborts: Arc<AtomicU32>,
+    lost_replies: Arc<AtomicU32>,
+    lost_requests: Arc<AtomicU32>,
+}
+
+impl Faults {
+    /// The next so many transactions fail to serialize (40001) just before their COMMIT.
+    pub fn abort_next(&self, count: u32) {
+        self.aborts.store(count, Ordering::SeqCst);
+    }
+
+    /// The next so many COMMITs are carried out and their answer is lost (40003).
+    pub fn lose_commit_reply_next(&self, count: u32) {
+        self.lost_replies.store(count, Ordering::SeqCst);
+    }
+
+    /// The next so many COMMITs never arrive, and nobody is told.
+    pub fn lose_commit_request_next(&self, count: u32) {
+        self.lost_requests.store(count, Ordering::SeqCst);
+    }
+
+    pub(super) fn abort(&self) -> bool {
+        strike(&self.aborts)
+    }
+
+    pub(super) fn lose_commit_reply(&self) -> bool {
+        strike(&self.lost_replies)
+    }
+
+    pub(super) fn lose_commit_request(&self) -> bool {
+        strike(&self.lost_requests)
+    }
+}
+
+fn strike(left: &AtomicU32) -> bool {
+    left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |count| count.checked_sub(1)).is_ok()
+}

@@ -1,0 +1,181 @@
+//! Migrations: one set of files, rendered for the engine that answers.
+//!
+//! A file names its table's class in its first line; `{locality}` becomes the engine's clause, so an
+//! auditor reads where a table's bytes may be at the place where the table is made. refinery keeps
+//! the history and refuses a landed file that was changed. Regions are not migrations: they come from
+//! `regions/`, before the tables on CockroachDB and after them on PostgreSQL.
+
+use std::time::Duration;
+
+use include_dir::{Dir, include_dir};
+use meridian_regions::Registry;
+use refinery::{Migration, Runner};
+
+use super::connect::{self, DatabaseUrl};
+use super::datamap::Class;
+use super::error::Error;
+use super::sql;
+use super::{Store, StoreConfig, regions};
+
+static FILES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/sql/migrations");
+/// Longest wait for somebody else's migration.
+const LOCK_PATIENCE: Duration = Duration::from_secs(60);
+/// Pause between two looks at the lock.
+const LOCK_PAUSE: Duration = Duration::from_millis(200);
+/// The table that must be there before the first migration can be locked.
+const LOCK_TABLE: &str = "migration_lock";
+
+/// A migration as one engine reads it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rendered {
+    /// `V0002__traveller`.
+    pub name: String,
+    /// The statement.
+    pub text: String,
+}
+
+/// Every migration in order, in an engine's words.
+pub fn rendered(cockroach: bool) -> Vec<Rendered> {
+    let (mine, other) =
+        if cockroach { (".cockroach", ".postgres") } else { (".postgres", ".cockroach") };
+    let mut migrations: Vec<Rendered> = FILES
+        .files()
+        .filter_map(|file| {
+            let stem = file.path().file_stem()?.to_str()?;
+            let text = file.contents_utf8()?;
+            (!stem.ends_with(other)).then(|| Rendered {
+                name: stem.trim_end_matches(mine).to_owned(),
+                text: text.replace(" {locality}", locality(class_of(text), cockroach)),
+            })
+        })
+        .collect();
+    migrations.sort_by(|a, b| a.name.cmp(&b.name));
+    migrations
+}
+
+/// The class that a migration's first line names.
+fn class_of(text: &str) -> Option<Class> {
+    let first = text.lines().next()?;
+    let name = first.rsplit_once("class: ")?.1;
+    [Class::Personal, Class::Regional, Class::Global].into_iter().find(|class| class.name() == name)
+}
+
+fn locality(class: Option<Class>, cockroach: bool) -> &'static str {
+    match (class, cockroach) {
+        (Some(Class::Personal), false) => " PARTITION BY LIST (region)",
+        (Some(Class::Personal | Class::Regional), true) => " LOCALITY REGIONAL BY ROW AS region",
+        (Some(Class::Global), true) => " LOCALITY GLOBAL",
+        (_, false) | (None, true) => "",
+    }
+}
+
+/// What a migration did.
+#[derive(Debug, serde::Serialize)]
+pub struct Report {
+    /// Which engine.
+    pub engine: String,
+    /// Migrations that were applied now.
+    pub applied: Vec<String>,
+    /// Region statements that were run now.
+    pub regions: Vec<String>,
+}
+
+/// Brings a database to this build's schema and to the regions' list. Run as one job, never by nodes.
+pub async fn migrate(url: &DatabaseUrl, registry: &Registry) -> Result<Report, Error> {
+    let store = Store::open(&StoreConfig { connections_max: 2, ..StoreConfig::new(url.clone()) }).await?;
+    let engine = store.engine();
+    let (mut client, driver) = connect::single(url, None).await?;
+    let mut ran = Vec::new();
+    if engine.is_cockroach() {
+        ran = run_all(&client, regions::plan(&client, engine, url, registry).await?).await?;
+    }
+    let migrations = rendered(engine.is_cockroach());
+    let lock = migrations.iter().find(|m| m.name.ends_with(LOCK_TABLE));
+    run_all(&client, vec![lock.expect("the lock's own migration").text.clone()]).await?;
+    let holder = uuid::Uuid::new_v4().to_string();
+    take_lock(&client, &holder).await?;
+    let result = apply(&mut client, &migrations).await;
+    if result.is_ok() && !engine.is_cockroach() {
+        ran = run_all(&client, regions::plan(&client, engine, url, registry).await?).await?;
+    }
+    #[expect(clippy::disallowed_methods, reason = "the lock lives outside any transaction")]
+    client.execute(sql::migrate::lock_drop.text, &[&holder]).await?;
+    let applied = result?;
+    drop(client);
+    driver.abort();
+    store.close();
+    Ok(Report { engine: engine.to_string(), applied, regions: ran })
+}
+
+async fn take_lock(client: &tokio_postgres::Client, holder: &str) -> Result<(), Error> {
+    let deadline = crate::clock::Deadline::after(LOCK_PATIENCE);
+    loop {
+        #[expect(clippy::disallowed_methods, reason = "the lock lives outside any transaction")]
+        let taken = client.query_opt(sql::migrate::lock_take.text, &[&holder]).await?;
+        if taken.is_some() {
+            return Ok(());
+        }
+        if deadline.passed() {
+            return Err(Error::NotReady(
+                "another migration holds the lock; wait for it, or for ten minutes if it died".into(),
+            ));
+        }
+        tokio::time::sleep(LOCK_PAUSE).await;
+    }
+}
+
+async fn apply(
+    client: &mut tokio_postgres::Client,
+    migrations: &[Rendered],
+) -> Result<Vec<String>, Error> {
+    let parsed = migrations
+        .iter()
+        .map(|m| Migration::unapplied(&m.name, &m.text))
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|error| Error::NotReady(format!("a migration is misnamed: {error}")))?;
+    let report = Runner::new(&parsed)
+        .set_abort_divergent(true)
+        .run_async(client)
+        .await
+        .map_err(|error| Error::NotReady(explain(&error)))?;
+    Ok(report.applied_migrations().iter().map(ToString::to_string).collect())
+}
+
+/// The chain of causes in one line: a migration's text holds no personal data.
+fn explain(error: &dyn std::error::Error) -> String {
+    let mut text = format!("the migration failed: {error}");
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(&format!(": {cause}"));
+        source = cause.source();
+    }
+    text
+}
+
+async fn run_all(
+    client: &tokio_postgres::Client,
+    statements: Vec<String>,
+) -> Result<Vec<String>, Error> {
+    for statement in &statements {
+        #[expect(clippy::disallowed_methods, reason = "schema statements run one by one, unretried")]
+        client.batch_execute(statement).await?;
+    }
+    Ok(statements)
+}
+
+/// Whether a database has the schema of this build; for a node's start and its readiness.
+pub async fn check(store: &Store) -> Result<(), Error> {
+    let found = store.fresh().all(&sql::audit::columns, &[]).await?;
+    let has = |table: &str, column: &str| {
+        found.iter().any(|row| row.get::<_, &str>(0) == table && row.get::<_, &str>(1) == column)
+    };
+    for (table, about) in super::datamap::tables() {
+        if let Some(column) = about.columns.keys().find(|column| !has(table, column)) {
+            return Err(Error::NotReady(format!(
+                "the database has no column {table}.{column}; run `meridian migrate` first"
+            )));
+        }
+    }
+    Ok(())
+}
+

@@ -1,0 +1,526 @@
+//! Orders, their events, and the stored replies that make a repeated request harmless.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use meridian_regions::RegionId;
+use serde_json::Value;
+use tokio_postgres::Row;
+use uuid::Uuid;
+
+use super::inventory::SeatWish;
+use super::{Error, Reader, Tx, sql};
+use crate::domain::ids::{OrderId, TravellerId};
+use crate::domain::itinerary::Cabin;
+use crate::domain::money::Money;
+use crate::domain::order::{OrderKind, State};
+
+/// What makes a repeated request recognisable, and what it was answered.
+#[derive(Clone)]
+pub struct Reply {
+    /// SHA-256 of the client's key.
+    pub key_hash: Vec<u8>,
+    /// SHA-256 of method, route and canonical body.
+    pub request_hash: Vec<u8>,
+    /// The `Location` header.
+    pub location: String,
+    /// The body, byte for byte.
+    pub body: Vec<u8>,
+}
+
+/// A stored reply as it was found.
+#[derive(Clone, Debug)]
+pub struct StoredReply {
+    /// Hash of the request that it answered.
+    pub request_hash: Vec<u8>,
+    /// HTTP status.
+    pub status: i64,
+    /// The `Location` header.
+    pub location: String,
+    /// The body, byte for byte.
+    pub body: Vec<u8>,
+}
+
+/// A passenger, every field sealed.
+#[derive(Clone)]
+pub struct SealedPassenger {
+    /// Given names.
+    pub given_name: Vec<u8>,
+    /// Family name.
+    pub family_name: Vec<u8>,
+    /// Date of birth.
+    pub born_on: Vec<u8>,
+}
+
+/// An order to be accepted, with everything that its one statement writes.
+#[derive(Clone)]
+pub struct NewOrder {
+    /// Made before the transaction.
+    pub id: OrderId,
+    /// Who books.
+    pub traveller: TravellerId,
+    /// Paid now or held.
+    pub kind: OrderKind,
+    /// Flights, cabin and passenger count as offered.
+    pub itinerary: Value,
+    /// For everybody.
+    pub total: Money,
+    /// Sealed payment token, for an instant order.
+    pub payment_token: Option<Vec<u8>>,
+    /// Who flies.
+    pub passengers: Vec<SealedPassenger>,
+    /// Which seats.
+    pub seats: Vec<SeatWish>,
+    /// Of which class.
+    pub cabin: Cabin,
+    /// When it was accepted, by the node's clock; shown to the traveller.
+    pub created_at: Timestamp,
+    /// The node that goes on with it at once.
+    pub owner: String,
+    /// How long that node may work before others take over.
+    pub lease: Duration,
+}
+
+/// A traveller's own step on an order.
+#[derive(Clone)]
+pub struct Act {
+    /// On which.
+    pub order: OrderId,
+    /// By whom.
+    pub traveller: TravellerId,
+    /// The version that the decision was made on.
+    pub version: i64,
+    /// The state after it.
+    pub state: State,
+    /// The event that is written.
+    pub event: &'static str,
+    /// Sealed payment token, for a payment.
+    pub payment_token: Option<Vec<u8>>,
+    /// When, by the node's clock.
+    pub at: Timestamp,
+    /// The node that goes on with it at once.
+    pub owner: String,
+    /// How long that node may work before others take over.
+    pub lease: Duration,
+}
+
+/// What became of an [`Act`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Acted {
+    /// Done; the worker goes on under this epoch.
+    Done(i64),
+    /// The key was used before.
+    Replayed,
+    /// The order has moved on.
+    Stale,
+}
+
+/// An order as its traveller sees it.
+#[derive(Clone, Debug)]
+pub struct OrderRow {
+    /// Which.
+    pub id: OrderId,
+    /// Paid now or held.
+    pub kind: OrderKind,
+    /// Where it is in its life.
+    pub state: State,
+    /// Number of its last event.
+    pub version: i64,
+    /// Flights, cabin and passenger count as offered.
+    pub itinerary: Value,
+    /// For everybody.
+    pub total: Money,
+    /// The airline's record locator.
+    pub booking_reference: Option<String>,
+    /// Ticket numbers.
+    pub documents: Option<Value>,
+    /// Until when the airline keeps the seats.
+    pub payment_required_by: Option<Timestamp>,
+    /// Why it came to nothing.
+    pub failure: Option<String>,
+    /// When it was accepted.
+    pub created_at: Timestamp,
+    /// When its last event was written.
+    pub updated_at: Timestamp,
+}
+
+/// An order's event.
+#[derive(Clone, Debug)]
+pub struct EventRow {
+    /// 0 and up without a gap.
+    pub seq: i64,
+    /// Its name.
+    pub kind: String,
+    /// The state after it.
+    pub state: String,
+    /// Codes, no names.
+    pub body: Value,
+    /// When it was written.
+    pub created_at: Timestamp,
+}
+
+/// What a driver knows of the order it holds.
+#[derive(Clone, Debug)]
+pub struct Work {
+    /// Which.
+    pub id: OrderId,
+    /// Under which claim.
+    pub epoch: i64,
+    /// Who booked, for unsealing.
+    pub traveller: TravellerId,
+    /// The traveller's data key, wrapped.
+    pub data_key: Vec<u8>,
+    /// Paid now or held.
+    pub kind: OrderKind,
+    /// Where it is in its life.
+    pub state: State,
+    /// Number of its last event.
+    pub version: i64,
+    /// Failed tries of the present step.
+    pub attempts: i64,
+    /// Flights, cabin and passenger count as offered.
+    pub itinerary: Value,
+    /// For everybody.
+    pub total: Money,
+    /// Sealed payment token.
+    pub payment_token: Option<Vec<u8>>,
+    /// The provider's id of the authorisation.
+    pub payment_reference: Option<String>,
+    /// The airline's record locator.
+    pub booking_reference: Option<String>,
+    /// Until when the airline keeps the seats.
+    pub payment_required_by: Option<Timestamp>,
+    /// Whether the time to pay has passed, by the database's clock.
+    pub lapsed: bool,
+    /// Whether it has been in this state for too long, by the database's clock.
+    pub overdue: bool,
+}
+
+/// A step of the saga, to be written under a claim.
+#[derive(Clone, Debug)]
+pub struct Advance {
+    /// The state after it.
+    pub state: State,
+    /// The event that is written.
+    pub event: &'static str,
+    /// Whether a worker has to come back.
+    pub due: bool,
+    /// When, if not at once: the time to pay of a held order.
+    pub due_at: Option<Timestamp>,
+    /// Whether the payment token is spent or refused and must go.
+    pub drop_token: bool,
+    /// Learned from the payment provider.
+    pub payment_reference: Option<String>,
+    /// Learned from the airline.
+    pub booking_reference: Option<String>,
+    /// Learned from the airline.
+    pub documents: Option<Value>,
+    /// Why it came to nothing.
+    pub failure: Option<&'static str>,
+}
+
+impl Tx {
+    /// Writes the key, the order, its passengers, seats, first event and first message at once;
+    /// `false` when the key was used before, and then nothing was written.
+    pub async fn order_accept(&self, new: &NewOrder, reply: &Reply) -> Result<bool, Error> {
+        let people: Vec<i64> = (1..).take(new.passengers.len()).collect();
+        let given: Vec<&[u8]> = new.passengers.iter().map(|p| p.given_name.as_slice()).collect();
+        let family: Vec<&[u8]> = new.passengers.iter().map(|p| p.family_name.as_slice()).collect();
+        let born: Vec<&[u8]> = new.passengers.iter().map(|p| p.born_on.as_slice()).collect();
+        let places: Vec<i64> = (1..).take(new.seats.len()).collect();
+        let regions: Vec<&str> = new.seats.iter().map(|s| s.region.locality.as_str()).collect();
+        let flights: Vec<&str> = new.seats.iter().map(|seat| seat.flight.as_str()).collect();
+        let days: Vec<jiff::civil::Date> = new.seats.iter().map(|seat| seat.departs_on).collect();
+        let row = self
+            .opt(
+                &sql::orders::order_accept,
+                &[
+                    &new.id.home().locality,
+                    &new.traveller.uuid(),
+                    &reply.key_hash,
+                    &reply.request_hash,
+                    &reply.location,
+                    &reply.body,
+                    &new.id.uuid(),
+                    &new.kind.name(),
+                    &new.owner,
+                    &millis(new.lease),
+                    &new.itinerary,
+                    &new.total.amount_minor,
+                    &new.total.currency.code(),
+                    &new.payment_token,
+                    &new.created_at,
+                    &people,
+                    &given,
+                    &family,
+                    &born,
+                    &places,
+                    &regions,
+                    &flights,
+                    &days,
+                    &new.cabin.name(),
+                    &i64::try_from(new.passengers.len()).expect("at most nine passengers"),
+                ],
+            )
+            .await?;
+        Ok(row.is_some())
+    }
+
+    /// What a key was answered; a `Tx` sees what the transaction that lost to it must see.
+    pub async fn idempotency_get(
+        &self,
+        traveller: TravellerId,
+        key_hash: &[u8],
+    ) -> Result<Option<StoredReply>, Error> {
+        let row = self
+            .opt(
+                &sql::orders::idempotency_get,
+                &[&traveller.home().locality, &traveller.uuid(), &key_hash],
+            )
+            .await?;
+        Ok(row.map(|row| StoredReply {
+            request_hash: row.get("request_hash"),
+            status: row.get("status"),
+            location: row.get("location"),
+            body: row.get("body"),
+        }))
+    }
+
+    /// Writes a traveller's step and fences whoever was working on the order.
+    pub async fn order_act(&self, act: &Act, reply: &Reply) -> Result<Acted, Error> {
+        let row = self
+            .one(
+                &sql::orders::order_act,
+                &[
+                    &act.order.home().locality,
+                    &act.traveller.uuid(),
+                    &reply.key_hash,
+                    &reply.request_hash,
+                    &reply.location,
+                    &reply.body,
+                    &act.order.uuid(),
+                    &act.version,
+                    &act.state.name(),
+                    &act.owner,
+                    &millis(act.lease),
+                    &act.at,
+                    &act.payment_token,
+                    &act.event,
+                ],
+            )
+            .await?;
+        Ok(match (row.get::<_, i64>("keys"), row.get::<_, Option<i64>>("epoch")) {
+            (0, _) => Acted::Replayed,
+            (_, Some(epoch)) => Acted::Done(epoch),
+            (_, None) => Acted::Stale,
+        })
+    }
+
+    /// Takes over orders that are due; their ids and new epochs.
+    pub async fn order_claim(
+        &self,
+        home: RegionId,
+        owner: &str,
+        lease: Duration,
+        most: i64,
+    ) -> Result<Vec<(OrderId, i64)>, Error> {
+        let rows = self
+            .all(&sql::orders::order_claim, &[&home.locality, &owner, &millis(lease), &most])
+            .await?;
+        Ok(rows
+            .iter()
+            .map(|row| (OrderId::from_parts(home, row.get("id")), row.get("epoch")))
+            .collect())
+    }
+
+    /// Writes a step; the new version, or `None` when somebody else has taken over.
+    pub async fn order_advance(
+        &self,
+        work: &Work,
+        step: &Advance,
+        lease: Duration,
+    ) -> Result<Option<i64>, Error> {
+        let row = self
+            .opt(
+                &sql::orders::order_advance,
+                &[
+                    &work.id.home().locality,
+                    &work.id.uuid(),
+                    &work.epoch,
+                    &work.version,
+                    &step.state.name(),
+                    &step.due,
+                    &step.due_at,
+                    &millis(lease),
+                    &step.payment_reference,
+                    &step.booking_reference,
+                    &step.documents,
+                    &step.failure,
+                    &step.event,
+                    &step.drop_token,
+                ],
+            )
+            .await?;
+        Ok(row.map(|row| row.get("version")))
+    }
+
+    /// Lets an order go until later; `None` when somebody else has taken over.
+    pub async fn order_postpone(
+        &self,
+        work: &Work,
+        pause: Duration,
+    ) -> Result<Option<i64>, Error> {
+        let row = self
+            .opt(
+                &sql::orders::order_postpone,
+                &[&work.id.home().locality, &work.id.uuid(), &work.epoch, &millis(pause)],
+            )
+            .await?;
+        Ok(row.map(|row| row.get("attempts")))
+    }
+}
+
+/// What an order's traveller may read.
+#[derive(Debug)]
+pub enum Mine<T> {
+    /// It is theirs.
+    Found(T),
+    /// It is not, or does not exist; the same to them.
+    NotFound,
+    /// The session is not open.
+    NoSession,
+}
+
+impl Reader<'_> {
+    /// One's own order, and whether the session is open, in one statement.
+    pub async fn order_get(
+        &self,
+        id: OrderId,
+        token_hash: &[u8],
+    ) -> Result<Mine<OrderRow>, Error> {
+        let row = self
+            .opt(&sql::orders::order_get, &[&id.home().locality, &token_hash, &id.uuid()])
+            .await?;
+        Ok(match row {
+            None => Mine::NoSession,
+            Some(row) if row.get::<_, Option<Uuid>>("id").is_none() => Mine::NotFound,
+            Some(row) => Mine::Found(order_row(id.home(), &row)?),
+        })
+    }
+
+    /// One's own orders, newest first.
+    pub async fn order_list(
+        &self,
+        traveller: TravellerId,
+        most: i64,
+    ) -> Result<Vec<OrderRow>, Error> {
+        let params: &super::read::Params<'_> =
+            &[&traveller.home().locality, &traveller.uuid(), &most];
+        let rows = self.all(&sql::orders::order_list, params).await?;
+        rows.iter().map(|row| order_row(traveller.home(), row)).collect()
+    }
+
+    /// The history of one's own order; empty when it is not theirs.
+    pub async fn order_events(
+        &self,
+        id: OrderId,
+        traveller: TravellerId,
+    ) -> Result<Vec<EventRow>, Error> {
+        let params: &super::read::Params<'_> =
+            &[&id.home().locality, &id.uuid(), &traveller.uuid()];
+        let rows = self.all(&sql::orders::order_events, params).await?;
+        Ok(rows
+            .iter()
+            .map(|row| EventRow {
+                seq: row.get("seq"),
+                kind: row.get("kind"),
+                state: row.get("state"),
+                body: row.get("body"),
+                created_at: row.get("created_at"),
+            })
+            .collect())
+    }
+
+    /// What a driver needs, if it still holds the order.
+    pub async fn order_work(
+        &self,
+        id: OrderId,
+        epoch: i64,
+        patience: Duration,
+    ) -> Result<Option<Work>, Error> {
+        let params: &super::read::Params<'_> =
+            &[&id.home().locality, &id.uuid(), &epoch, &millis(patience)];
+        let Some(row) = self.opt(&sql::orders::order_work, params).await? else {
+            return Ok(None);
+        };
+        Ok(Some(Work {
+            id,
+            epoch,
+            traveller: TravellerId::from_parts(id.home(), row.get("traveller_id")),
+            data_key: row.get("data_key"),
+            kind: parse(row.get("kind"))?,
+            state: parse(row.get("state"))?,
+            version: row.get("version"),
+            attempts: row.get("attempts"),
+            itinerary: row.get("itinerary"),
+            total: money(&row)?,
+            payment_token: row.get("payment_token"),
+            payment_reference: row.get("payment_reference"),
+            booking_reference: row.get("booking_reference"),
+            payment_required_by: row.get("payment_required_by"),
+            lapsed: row.get("lapsed"),
+            overdue: row.get("overdue"),
+        }))
+    }
+
+    /// Who flies, sealed.
+    pub async fn order_passengers(&self, id: OrderId) -> Result<Vec<SealedPassenger>, Error> {
+        let params: &super::read::Params<'_> = &[&id.home().locality, &id.uuid()];
+        let rows = self.all(&sql::orders::order_passengers, params).await?;
+        Ok(rows
+            .iter()
+            .map(|row| SealedPassenger {
+                given_name: row.get("given_name"),
+                family_name: row.get("family_name"),
+                born_on: row.get("born_on"),
+            })
+            .collect())
+    }
+
+    /// How many orders of a region are where.
+    pub async fn order_states(&self, home: RegionId) -> Result<Vec<(String, i64)>, Error> {
+        let rows = self.all(&sql::orders::order_states, &[&home.locality]).await?;
+        Ok(rows.iter().map(|row| (row.get("state"), row.get("orders"))).collect())
+    }
+}
+
+fn order_row(home: RegionId, row: &Row) -> Result<OrderRow, Error> {
+    Ok(OrderRow {
+        id: OrderId::from_parts(home, row.get("id")),
+        kind: parse(row.get("kind"))?,
+        state: parse(row.get("state"))?,
+        version: row.get("version"),
+        itinerary: row.get("itinerary"),
+        total: money(row)?,
+        booking_reference: row.get("booking_reference"),
+        documents: row.get("documents"),
+        payment_required_by: row.get("payment_required_by"),
+        failure: row.get("failure"),
+        created_at: row.get("created_at"),
+        updated_at: row.get("updated_at"),
+    })
+}
+
+fn money(row: &Row) -> Result<Money, Error> {
+    let amount_minor = row.get("total_minor");
+    let currency = row.get::<_, &str>("currency").parse().map_err(Error::Unreadable)?;
+    Ok(Money { amount_minor, currency })
+}
+
+fn parse<T: std::str::FromStr<Err: std::fmt::Display>>(name: &str) -> Result<T, Error> {
+    name.parse().map_err(|error: T::Err| Error::Unreadable(error.to_string()))
+}
+
+fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,59 @@
+//! Which schedule is on sale.
+
+use super::{Error, Store, sql};
+use crate::clock::Deadline;
+use crate::store::Abort;
+
+/// A generated schedule, told apart from every other.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Release {
+    /// How much of the world.
+    pub profile: String,
+    /// The generator's seed.
+    pub seed: i64,
+    /// Hash of the patterns.
+    pub fingerprint: i64,
+}
+
+impl Store {
+    /// Says what this node generated and returns what is on sale, which the first node decided.
+    pub async fn release_claim(
+        &self,
+        deadline: Deadline,
+        mine: &Release,
+    ) -> Result<Release, Error> {
+        let outcome = self
+            .tx("release_claim", deadline, |tx| {
+                let mine = mine.clone();
+                async move {
+                    let row = tx
+                        .one(
+                            &sql::catalogue::release_claim,
+                            &[&mine.profile, &mine.seed, &mine.fingerprint],
+                        )
+                        .await?;
+                    Ok::<_, Abort<Never>>(Release {
+                        profile: row.get("profile"),
+                        seed: row.get("seed"),
+                        fingerprint: row.get("fingerprint"),
+                    })
+                }
+            })
+            .await;
+        outcome.map_err(Abort::into_error)
+    }
+}
+
+/// A refusal that cannot happen.
+#[derive(Debug)]
+pub enum Never {}
+
+impl Abort<Never> {
+    /// What is left when nothing is ever refused.
+    pub fn into_error(self) -> Error {
+        match self {
+            Self::Refused(never) => match never {},
+            Self::Failed(error) => error,
+        }
+    }
+}

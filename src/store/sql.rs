@@ -1,0 +1,103 @@
+//! The query catalogue: every statement is a file, and every file is here under its own name.
+//!
+//! A test prepares them all against a migrated database, so that no statement is wrong at run time.
+
+use super::Engine;
+
+/// A statement: its name, and text that runs unchanged on both engines.
+#[derive(Debug)]
+pub struct Query {
+    /// `room/noun_verb`, as the file is called.
+    pub name: &'static str,
+    /// The statement.
+    pub text: &'static str,
+}
+
+/// The same question in each engine's own words; only the audit asks such.
+#[derive(Debug)]
+pub struct EngineQuery {
+    /// For PostgreSQL.
+    pub postgres: Query,
+    /// For CockroachDB.
+    pub cockroach: Query,
+}
+
+impl EngineQuery {
+    /// The words that an engine understands.
+    pub fn on(&self, engine: Engine) -> &Query {
+        if engine.is_cockroach() { &self.cockroach } else { &self.postgres }
+    }
+}
+
+/// A statement about a table that the data map names.
+#[derive(Debug)]
+pub struct TableQuery(pub Query);
+
+impl TableQuery {
+    /// The statement for one table. Only names of the data map come here, never a caller's text.
+    pub fn of(&self, table: &str) -> String {
+        self.0.text.replace("{table}", table)
+    }
+}
+
+macro_rules! query {
+    ($room:ident, $file:expr) => {
+        Query {
+            name: concat!(stringify!($room), "/", $file),
+            text: include_str!(concat!(
+                env!("CARGO_MANIFEST_DIR"), "/sql/queries/", stringify!($room), "/", $file, ".sql"
+            )),
+        }
+    };
+}
+
+macro_rules! queries {
+    ($($room:ident { $($query:ident),* $(,)? })*) => {
+        $(
+            #[expect(non_upper_case_globals, missing_docs, reason = "a query is called as its file")]
+            pub mod $room {
+                use super::Query;
+                $(pub static $query: Query = query!($room, stringify!($query));)*
+            }
+        )*
+
+        /// Every statement that runs unchanged on both engines.
+        pub static ALL: &[&Query] = &[$($(&$room::$query),*),*];
+    };
+}
+
+queries! {
+    engine { version, ping }
+    migrate { lock_take, lock_drop }
+    catalogue { release_claim }
+    travellers {
+        directory_insert, directory_home, traveller_insert, traveller_by_subject,
+        session_insert, session_get, session_delete, session_purge,
+    }
+    orders {
+        order_accept, order_get, order_list, order_events, order_act, order_claim, order_work,
+        order_passengers, order_advance, order_postpone, order_states,
+        idempotency_get, idempotency_purge,
+    }
+    inventory { seats_hold, seats_sell, seats_release, seats_left }
+    audit { columns, misplaced_travellers, misplaced_directory }
+}
+
+/// How each table is split.
+pub static LOCALITIES: EngineQuery = EngineQuery {
+    postgres: query!(audit, "localities.postgres"),
+    cockroach: query!(audit, "localities.cockroach"),
+};
+
+/// Where the rows of one table's regions lie on PostgreSQL.
+pub static PLACEMENTS_POSTGRES: Query = query!(audit, "placements.postgres");
+/// Where the rows of one table's regions may lie on CockroachDB.
+pub static PLACEMENTS_COCKROACH: TableQuery = TableQuery(query!(audit, "placements.cockroach"));
+/// Rows of a table by region.
+pub static ROWS_PER_REGION: TableQuery = TableQuery(query!(audit, "rows_per_region"));
+/// Rows of a table without regions.
+pub static ROWS_ALL: TableQuery = TableQuery(query!(audit, "rows_all"));
+/// Rows away from their traveller.
+pub static MISPLACED_ROWS: TableQuery = TableQuery(query!(audit, "misplaced_rows"));
+/// Rows away from their order.
+pub static MISPLACED_ORDER_ROWS: TableQuery = TableQuery(query!(audit, "misplaced_order_rows"));

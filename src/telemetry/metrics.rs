@@ -1,0 +1,117 @@
+//! The metric catalogue: every metric there is, once, with its unit and its words.
+//!
+//! No label ever carries an id, an address or a name of a person, and every label's values come from
+//! a short list.
+
+use std::sync::OnceLock;
+
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+
+/// A metric: its name and what it says.
+pub struct Metric {
+    /// As it is scraped.
+    pub name: &'static str,
+    /// Which kind.
+    pub kind: Kind,
+    /// In a sentence.
+    pub help: &'static str,
+}
+
+/// Kinds of metrics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Only rises.
+    Counter,
+    /// Rises and falls.
+    Gauge,
+    /// A distribution of seconds.
+    Seconds,
+}
+
+const fn metric(name: &'static str, kind: Kind, help: &'static str) -> Metric {
+    Metric { name, kind, help }
+}
+
+/// Every metric there is.
+pub static CATALOGUE: &[Metric] = &[
+    metric(
+        "http_server_request_duration_seconds",
+        Kind::Seconds,
+        "Time from a request's head to its answer, by route, method and status",
+    ),
+    metric(
+        "meridian_db_txn_duration_seconds",
+        Kind::Seconds,
+        "Time of a transaction with all its retries, by name",
+    ),
+    metric(
+        "meridian_db_txn_outcomes_total",
+        Kind::Counter,
+        "Transactions by name and outcome: committed, refused, failed, unknown, bug",
+    ),
+    metric(
+        "meridian_db_txn_retries_total",
+        Kind::Counter,
+        "Repeated transaction bodies by name and reason",
+    ),
+    metric(
+        "meridian_supplier_call_duration_seconds",
+        Kind::Seconds,
+        "Time of a call to another company, by supplier, operation and outcome",
+    ),
+    metric(
+        "meridian_booking_transitions_total",
+        Kind::Counter,
+        "Steps of orders, by the state before and after",
+    ),
+    metric(
+        "meridian_saga_fenced_total",
+        Kind::Counter,
+        "Steps that changed nothing because another node had taken the order over",
+    ),
+    metric(
+        "meridian_saga_postponed_total",
+        Kind::Counter,
+        "Steps whose outcome is not known yet, by state",
+    ),
+    metric(
+        "meridian_idempotency_replays_total",
+        Kind::Counter,
+        "Requests that were answered with stored bytes",
+    ),
+    metric(
+        "meridian_residence_misdirected_total",
+        Kind::Counter,
+        "Requests for personal data that reached another region and were sent home, by home",
+    ),
+    metric("meridian_orders", Kind::Gauge, "Orders at home in this region, by state"),
+    metric(
+        "meridian_search_itineraries_total",
+        Kind::Counter,
+        "Itineraries that were offered by searches",
+    ),
+    metric("meridian_region_ready", Kind::Gauge, "1 when this node may take traffic"),
+];
+
+static HANDLE: OnceLock<PrometheusHandle> = OnceLock::new();
+
+/// The process's metrics; registers them on first use.
+pub fn handle() -> &'static PrometheusHandle {
+    HANDLE.get_or_init(|| {
+        let buckets =
+            [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+        let handle = PrometheusBuilder::new()
+            .set_buckets_for_metric(Matcher::Suffix("_seconds".into()), &buckets)
+            .expect("the buckets are not empty")
+            .install_recorder()
+            .expect("nothing else in this process records metrics");
+        for metric in CATALOGUE {
+            match metric.kind {
+                Kind::Counter => ::metrics::describe_counter!(metric.name, metric.help),
+                Kind::Gauge => ::metrics::describe_gauge!(metric.name, metric.help),
+                Kind::Seconds => ::metrics::describe_histogram!(metric.name, metric.help),
+            }
+        }
+        handle
+    })
+}

@@ -1,0 +1,149 @@
+//! The worker of a region: drives what was accepted here, takes over what a dead node left, frees
+//! what ran out, forgets what is old. It may stop at any line; another goes on.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use meridian_regions::RegionId;
+use tokio::sync::{Semaphore, mpsc};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::clock::Deadline;
+use crate::domain::ids::OrderId;
+use crate::orders::driver::Driver;
+use crate::store::release::Never;
+use crate::store::{Abort, Error, Fate};
+use crate::telemetry::trace::TraceContext;
+
+/// Orders that wait to be driven; beyond that they wait in the database.
+const HANDED_OVER_MAX: usize = 1024;
+/// Orders driven at once.
+const DRIVES_MAX: usize = 32;
+/// Orders claimed at once.
+const CLAIMED_MAX: i64 = 16;
+/// Longest that a claim may take.
+const CLAIM_PATIENCE: Duration = Duration::from_secs(3);
+/// Pause between two looks for what is due.
+pub const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// Looks between two purges of what is old.
+const PURGE_EVERY_LOOKS: u64 = 120;
+
+/// Where accepted orders are handed to the worker of the same node. Losing a hand-over loses
+/// nothing: the order is due, and its lease runs out.
+#[derive(Clone)]
+pub struct Dispatch(mpsc::Sender<(OrderId, i64)>);
+
+impl Dispatch {
+    /// A dispatch and the worker's end of it.
+    pub fn channel() -> (Self, mpsc::Receiver<(OrderId, i64)>) {
+        let (sender, receiver) = mpsc::channel(HANDED_OVER_MAX);
+        (Self(sender), receiver)
+    }
+
+    /// Hands an order over, if there is room.
+    pub fn hand_over(&self, order: OrderId, epoch: i64) {
+        let _ = self.0.try_send((order, epoch));
+    }
+}
+
+/// The worker of a region on one node.
+pub struct Worker {
+    /// What drives orders.
+    pub driver: Driver,
+    /// Whose orders.
+    pub home: RegionId,
+    /// Accepted on this node.
+    pub handed_over: mpsc::Receiver<(OrderId, i64)>,
+    /// Pause between two looks.
+    pub look_every: Duration,
+}
+
+impl Worker {
+    /// Works until told to stop, then finishes the steps that are under way.
+    pub async fn run(mut self, stop: CancellationToken) {
+        let tracker = TaskTracker::new();
+        let room = Arc::new(Semaphore::new(DRIVES_MAX));
+        let mut looks: u64 = 0;
+        let mut clock = tokio::time::interval(self.look_every);
+        clock.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => break,
+                Some((order, epoch)) = self.handed_over.recv() => {
+                    self.spawn(&tracker, &room, order, epoch).await;
+                }
+                _ = clock.tick() => {
+                    self.look(&tracker, &room).await;
+                    looks += 1;
+                    if looks.is_multiple_of(PURGE_EVERY_LOOKS) {
+                        self.purge().await;
+                    }
+                }
+            }
+        }
+        tracker.close();
+        tracker.wait().await;
+    }
+
+    async fn spawn(&self, tracker: &TaskTracker, room: &Arc<Semaphore>, order: OrderId, epoch: i64) {
+        let permit = Arc::clone(room).acquire_owned().await.expect("never closed");
+        let driver = self.driver.clone();
+        tracker.spawn(TraceContext::begin().scope(async move {
+            if let Err(error) = driver.drive(order, epoch).await {
+                report("drive", &error);
+            }
+            drop(permit);
+        }));
+    }
+
+    /// Takes over what is due and held by nobody alive.
+    async fn look(&self, tracker: &TaskTracker, room: &Arc<Semaphore>) {
+        let (store, node) = (&self.driver.orders.store, &self.driver.orders.node);
+        let (home, lease) = (self.home, self.driver.orders.lease);
+        let claimed = store
+            .tx("order_claim", Deadline::after(CLAIM_PATIENCE), |tx| {
+                let node = node.clone();
+                async move {
+                    let claimed = tx.order_claim(home, &node, lease, CLAIMED_MAX).await?;
+                    Ok::<_, Abort<Never>>(claimed)
+                }
+            })
+            .await
+            .map_err(Abort::into_error);
+        match claimed {
+            Ok(orders) => {
+                for (order, epoch) in orders {
+                    self.spawn(tracker, room, order, epoch).await;
+                }
+            }
+            Err(error) => report("claim", &error),
+        }
+    }
+
+    async fn purge(&self) {
+        let home = self.home;
+        let purged = self
+            .driver
+            .orders
+            .store
+            .tx("purge", Deadline::after(CLAIM_PATIENCE), |tx| async move {
+                tx.purge::<Never>(home).await
+            })
+            .await;
+        if let Err(error) = purged.map_err(Abort::into_error) {
+            report("purge", &error);
+        }
+    }
+}
+
+/// What fails here is tried again; only our own mistakes deserve a person's attention.
+fn report(what: &'static str, error: &Error) {
+    let sqlstate = error.sql_state();
+    if error.fate() == Fate::Bug {
+        tracing::error!(what, sqlstate, %error, "the worker met a bug");
+    } else {
+        tracing::warn!(what, sqlstate, %error, "the worker will try again");
+    }
+}
