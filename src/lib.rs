@@ -2,6 +2,8 @@
 //!
 //! The rooms, in reading order. `ARCHITECTURE.md` says who may call whom.
 
+/// The command line and the environment.
+pub mod config;
 /// The only clock.
 pub mod clock;
 /// Logs, spans and metrics, without anything about a person.

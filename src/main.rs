@@ -1,1 +1,381 @@
-fn main(){}
+//! The command line: one function a subcommand, each only wiring rooms together.
+
+use std::io::{IsTerminal, Write};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Parser;
+use meridian::catalogue::{Catalogue, Schedule};
+use meridian::clock::Clock;
+use meridian::config::{
+    Audit, AuditWhat, CatalogueArgs, Cli, Command, Database, Demo, Geodns, GeodnsInstead, KeysArgs,
+    Migrate, NodeArgs, Regions, RegionsAction, Sandbox, Serve, Work, redirect,
+};
+use meridian::demo::house::House;
+use meridian::demo::tour::{Seen, tour};
+use meridian::node::{Node, NodeConfig, World};
+use meridian::places::PlaceIndex;
+use meridian::privacy::audit;
+use meridian::privacy::keys::Keys;
+use meridian::store::{Store, StoreConfig, migrate as migrations};
+use meridian::suppliers::sandbox;
+use meridian::telemetry;
+use meridian_geo_routing::{Geography, Live, Prober, ProberConfig, Server, ServerConfig, Zone};
+use meridian_regions::Registry;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// A check found something wrong.
+const FOUND: u8 = 2;
+/// Wrong usage, as in sysexits.h.
+const USAGE: u8 = 64;
+
+type Outcome = Result<ExitCode, String>;
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are answers, everything else is wrong usage.
+            let _ = error.print();
+            return if error.use_stderr() { ExitCode::from(USAGE) } else { ExitCode::SUCCESS };
+        }
+    };
+    let filter = if matches!(cli.command, Command::Demo(_)) { "warn" } else { "info" };
+    telemetry::init(cli.log_format, filter, std::io::stderr);
+    if rustls::crypto::ring::default_provider().install_default().is_err() {
+        eprintln!("meridian: another TLS provider was there first");
+        return ExitCode::FAILURE;
+    }
+    telemetry::metrics::handle();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let outcome = match runtime {
+        Ok(runtime) => runtime.block_on(run(cli)),
+        Err(error) => Err(format!("no threads could be had: {error}")),
+    };
+    outcome.unwrap_or_else(|reason| {
+        eprintln!("meridian: {reason}");
+        ExitCode::FAILURE
+    })
+}
+
+async fn run(cli: Cli) -> Outcome {
+    let registry = match (cli.registry(), &cli.command) {
+        (Ok(registry), _) => registry,
+        (Err(broken), Command::Regions(_)) => {
+            eprintln!("{broken}");
+            return Ok(ExitCode::from(FOUND));
+        }
+        (Err(broken), _) => return Err(broken.to_string()),
+    };
+    match cli.command {
+        Command::Demo(demo) => run_demo(registry, demo).await,
+        Command::Serve(serve) => run_serve(registry, serve).await,
+        Command::Work(work) => run_work(registry, work).await,
+        Command::Geodns(geodns) => run_geodns(registry, geodns).await,
+        Command::Migrate(migrate) => run_migrate(registry, migrate).await,
+        Command::Regions(regions) => run_regions(registry, &regions),
+        Command::Audit(audit) => run_audit(registry, audit).await,
+        Command::Catalogue(catalogue) => run_catalogue(&catalogue),
+        Command::Sandbox(sandbox) => run_sandbox(sandbox).await,
+        Command::Keys(KeysArgs { dir }) => {
+            Keys::make(&dir, registry.all()).map_err(text)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Openapi => print_json(&meridian::http::openapi()),
+    }
+}
+
+fn text(error: impl std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text.push_str(&format!(": {cause_text}"));
+        }
+        source = cause.source();
+    }
+    text
+}
+
+/// A reader that has gone (`meridian … | head`) is no failure of ours.
+fn say(line: &str) {
+    let _ = writeln!(std::io::stdout(), "{line}");
+}
+
+fn print_json(value: &impl serde::Serialize) -> Outcome {
+    say(&serde_json::to_string(value).map_err(text)?);
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Ctrl-C, or the signal that service managers send.
+async fn good_bye() -> Result<(), String> {
+    let mut terminate = signal(SignalKind::terminate()).map_err(text)?;
+    tokio::select! {
+        interrupted = tokio::signal::ctrl_c() => interrupted.map_err(text),
+        _ = terminate.recv() => Ok(()),
+    }
+}
+
+async fn run_demo(registry: Registry, demo: Demo) -> Outcome {
+    let (only_tour, json) = (demo.tour, demo.json);
+    // From the first moment on, a signal ends in an orderly stop.
+    let mut interrupted = std::pin::pin!(good_bye());
+    let starting = House::start(registry, &demo);
+    let house = tokio::select! {
+        house = starting => house.map_err(text)?,
+        _ = &mut interrupted => return Ok(ExitCode::FAILURE),
+    };
+    if !json {
+        introduce(&house);
+    }
+    let seen = tokio::select! {
+        seen = tour(&house) => seen,
+        _ = &mut interrupted => {
+            house.stop().await;
+            return Ok(ExitCode::FAILURE);
+        }
+    };
+    let outcome = match seen {
+        Err(broken) => Err(format!("the tour broke a promise: {broken}")),
+        Ok(seen) if json => print_json(&seen),
+        Ok(seen) => {
+            recount(&seen);
+            Ok(ExitCode::SUCCESS)
+        }
+    };
+    if !only_tour && outcome.is_ok() {
+        say("\nThe house stays up. Ctrl-C ends it and leaves nothing running.");
+        interrupted.await?;
+    }
+    house.stop().await;
+    outcome
+}
+
+fn introduce(house: &House) {
+    if let Some(postgres) = &house.postgres {
+        say(&format!("database   {} (embedded, private socket)", postgres.describe()));
+    }
+    say("\nOpen a region in a browser, or ask it:");
+    for region in house.registry.with_rows() {
+        say(&format!("  {:<13} {}   {}", region.name, region.endpoints.api, region.place));
+    }
+    let dns = house.dns.local_addr();
+    say("\nAsk GeoDNS as somebody in Berlin, New York and Singapore:");
+    for (host, subnet) in
+        [("api", "53.128.0.0/24"), ("api", "29.128.0.0/24"), ("api", "18.141.0.0/24")]
+    {
+        let (ip, port) = (dns.ip(), dns.port());
+        say(&format!("  dig @{ip} -p {port} {host}.meridian.example +short +subnet={subnet}"));
+    }
+    say("\nThe tour:");
+}
+
+fn recount(seen: &Seen) {
+    for line in &seen.story {
+        say(&format!("  {line}"));
+    }
+    let cities: Vec<String> =
+        seen.dns.iter().map(|(city, region)| format!("{city} {region}")).collect();
+    say(&format!("\nNearest region of {} cities: {}", cities.len(), cities.join(", ")));
+    say("\nWhere the rows are:");
+    for (table, rows) in seen.rows.iter().filter(|(_, rows)| !rows.is_empty()) {
+        let rows: Vec<String> = rows.iter().map(|(region, n)| format!("{region} {n}")).collect();
+        say(&format!("  {table:<18} {}", rows.join(", ")));
+    }
+    say(&format!("  misplaced rows     {}", seen.violations));
+}
+
+async fn world_and_config(
+    registry: Registry,
+    args: &NodeArgs,
+) -> Result<(World, NodeConfig), String> {
+    let registry = redirect(registry, &args.region_urls)?;
+    let region = registry.by_name(&args.region).ok_or_else(|| {
+        let names: Vec<String> = registry.all().map(|region| region.name.clone()).collect();
+        format!("{} is no region; there are {}", args.region, names.join(", "))
+    })?;
+    let (profile, seed) = (args.schedule.profile, args.schedule.seed);
+    let build = move || World::build(registry, profile, seed, Clock::default());
+    let world = tokio::task::spawn_blocking(build).await.map_err(text)?.map_err(text)?;
+    let keys = Keys::load(&args.keys, region).map_err(text)?;
+    let store = StoreConfig::new(args.database.url.clone());
+    let config = NodeConfig {
+        payments: args.payments_url.clone(),
+        airline: args.airline_url.clone(),
+        lease: Duration::from_millis(args.lease_ms),
+        ..NodeConfig::new(region, store, keys, "")
+    };
+    Ok((world, config))
+}
+
+async fn listen(address: std::net::SocketAddr) -> Result<TcpListener, String> {
+    TcpListener::bind(address)
+        .await
+        .map_err(|error| format!("cannot listen on {address}: {error}; choose another with --listen"))
+}
+
+async fn serve_until_good_bye(
+    registry: Registry,
+    args: &NodeArgs,
+    listener: TcpListener,
+    work: bool,
+) -> Outcome {
+    let (world, config) = world_and_config(registry, args).await?;
+    let node = Node::start(&world, NodeConfig { work, ..config }, listener).await.map_err(text)?;
+    tracing::info!(region = %node.api.region, address = %node.address, "the node is ready");
+    say(&format!("listening on http://{}", node.address));
+    good_bye().await?;
+    node.stop().await;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn run_serve(registry: Registry, serve: Serve) -> Outcome {
+    let listener = listen(serve.listen).await?;
+    serve_until_good_bye(registry, &serve.node, listener, !serve.no_work).await
+}
+
+async fn run_work(registry: Registry, work: Work) -> Outcome {
+    let listener = listen(work.listen).await?;
+    serve_until_good_bye(registry, &work.node, listener, true).await
+}
+
+async fn run_geodns(registry: Registry, geodns: Geodns) -> Outcome {
+    let zone = match &geodns.zone {
+        Some(path) => Zone::from_path(path).map_err(text)?,
+        None => Zone::embedded(),
+    };
+    if let Some(GeodnsInstead::Explain { host, subnet }) = geodns.instead {
+        let subnet = subnet.parse().map_err(text)?;
+        let explanation =
+            meridian_geo_routing::explain(registry, &zone, &Live::new(), &host, subnet);
+        return print_json(&explanation.map_err(text)?);
+    }
+    let now = Clock::default().now().into();
+    let config = ServerConfig { listen: geodns.listen, registry, zone, now };
+    tracing::info!(addresses_of = Geography::embedded().build_date(), "the country table's date");
+    let server = Server::start(config).await.map_err(text)?;
+    say(&format!("answering on {} (UDP and TCP)", server.local_addr()));
+    let probing = ProberConfig::default();
+    let prober = (!geodns.no_probes)
+        .then(|| Prober::start(registry, probing, server.control()))
+        .transpose()
+        .map_err(text)?;
+    good_bye().await?;
+    drop(prober);
+    server.stop().await;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn run_migrate(registry: Registry, migrate: Migrate) -> Outcome {
+    let report = migrations::migrate(&migrate.database.url, &registry).await.map_err(text)?;
+    if migrate.json {
+        return print_json(&report);
+    }
+    say(&format!(
+        "{}: {} migrations and {} region statements applied",
+        report.engine,
+        report.applied.len(),
+        report.regions.len(),
+    ));
+    Ok(ExitCode::SUCCESS)
+}
+
+fn run_regions(registry: Registry, regions: &Regions) -> Outcome {
+    match regions.action {
+        RegionsAction::Check => {
+            say(&format!("{} regions keep every rule", registry.all().count()));
+            Ok(ExitCode::SUCCESS)
+        }
+        RegionsAction::List { json: true } => {
+            let files: Vec<_> = registry.all().map(|region| (*region).clone()).collect();
+            print_json(&files)
+        }
+        RegionsAction::List { json: false } => {
+            for region in registry.all() {
+                let state = format!("{:?}", region.state).to_lowercase();
+                say(&format!(
+                    "{:<14} {:<5} {:<10} {:<4} homes {:>3} countries   {}",
+                    region.name,
+                    region.id_tag,
+                    state,
+                    region.jurisdiction,
+                    region.homes.len(),
+                    region.endpoints.api,
+                ));
+            }
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+async fn run_audit(registry: Registry, audit: Audit) -> Outcome {
+    let AuditWhat::Locality { database: Database { url }, json } = audit.what;
+    let store = Store::open(&StoreConfig::new(url)).await.map_err(text)?;
+    let report = audit::locality(&store, &registry).await.map_err(text)?;
+    store.close();
+    if json {
+        print_json(&report)?;
+    } else {
+        show(&report);
+    }
+    let clean = report.violations.is_empty();
+    Ok(if clean { ExitCode::SUCCESS } else { ExitCode::from(FOUND) })
+}
+
+fn show(report: &audit::Report) {
+    say(&format!("{}; regions {}\n", report.engine, report.regions.join(", ")));
+    for table in &report.tables {
+        let rows: Vec<String> = table.rows.iter().map(|(r, n)| format!("{r} {n}")).collect();
+        let rows = if rows.is_empty() { "no rows".to_owned() } else { rows.join(", ") };
+        let class = table.class.name();
+        say(&format!("{:<18} {:<9} {:<28} {rows}", table.table, class, table.observed));
+    }
+    say(&format!("\n{} violation(s)", report.violations.len()));
+    for found in &report.violations {
+        say(&format!("  {} in {}: {}: {}", found.table, found.region, found.what, found.why));
+    }
+    say("\nWhat this audit cannot see:");
+    for limit in &report.limits {
+        say(&format!("  {limit}"));
+    }
+}
+
+fn run_catalogue(args: &CatalogueArgs) -> Outcome {
+    let catalogue = Arc::new(Catalogue::load().map_err(text)?);
+    if let Some(typed) = &args.place {
+        let index = PlaceIndex::build(&catalogue);
+        return print_json(&index.complete(typed, 10));
+    }
+    let schedule = Schedule::generate(&catalogue, args.schedule.profile, args.schedule.seed);
+    let weekly: u32 = schedule.patterns.iter().map(|pattern| pattern.days.count_ones()).sum();
+    print_json(&serde_json::json!({
+        "airports": catalogue.airports.len(),
+        "cities": catalogue.cities.len(),
+        "routes": catalogue.routes.len(),
+        "rates_of": catalogue.rates_of,
+        "profile": schedule.profile.name(),
+        "seed": schedule.seed,
+        "fingerprint": format!("{:08x}", schedule.fingerprint),
+        "routes_flown": schedule.routes.len(),
+        "patterns": schedule.patterns.len(),
+        "flights_per_day": weekly / 7,
+        "synthetic": true,
+    }))
+}
+
+async fn run_sandbox(args: Sandbox) -> Outcome {
+    let listener = listen(args.listen).await?;
+    let address = listener.local_addr().map_err(text)?;
+    let hold = Duration::from_secs(args.hold_seconds);
+    let sandbox = sandbox::Sandbox::new(Clock::default(), hold);
+    if std::io::stdout().is_terminal() {
+        say("A sandbox of other companies: nothing here is real, and it forgets when it ends.");
+    }
+    say(&format!("listening on http://{address}"));
+    let stop = async { drop(good_bye().await) };
+    sandbox.serve(listener, stop).await.map_err(text)?;
+    Ok(ExitCode::SUCCESS)
+}

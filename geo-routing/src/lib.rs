@@ -34,6 +34,13 @@ mod server;
 /// The prober that moves it.
 mod health;
 
+/// A resolver in one question.
+mod client;
+
+/// Twenty cities of the world with a network in each one's country: `city,country,lat,lon,subnet`.
+pub const CITIES: &str = include_str!("../data/cities.csv");
+
+pub use client::{AskError, ask};
 pub use health::{Prober, ProberConfig};
 pub use location::{Geography, Location, Place, Subnet, SubnetError, TableError};
 pub use policy::{Candidate, Condition, Explanation, Live, Skip, Whereabouts};

@@ -156,7 +156,7 @@ impl Geography {
             tracing::warn!(
                 build_date = self.build_date,
                 age_days,
-                "the country table is old; rebuild it with geo-routing/data/build.py"
+                "the country table is old; rebuild it with data/build.py"
             );
         }
     }

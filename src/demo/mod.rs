@@ -2,3 +2,7 @@
 
 pub mod bundle;
 pub mod postgres;
+pub mod progress;
+pub mod house;
+pub mod client;
+pub mod tour;

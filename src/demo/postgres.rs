@@ -10,7 +10,7 @@ use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc;
+use std::sync::{Mutex, PoisonError, mpsc};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, geteuid, kill_process};
@@ -56,7 +56,7 @@ pub struct Postgres {
     version: String,
     source: String,
     pid: Pid,
-    ended: mpsc::Receiver<ExitStatus>,
+    ended: Mutex<mpsc::Receiver<ExitStatus>>,
     /// Held as long as the server runs: two of us must not share a directory.
     _lock: fs::File,
 }
@@ -78,7 +78,7 @@ impl Postgres {
         clear_leftover(&data)?;
         let (pid, ended) = spawn(&binaries.dir, &dir, &data, ephemeral)?;
         let (version, source) = (binaries.version, binaries.source);
-        let server = Self { dir, ephemeral, version, source, pid, ended, _lock: lock };
+        let server = Self { dir, ephemeral, version, source, pid, ended: Mutex::new(ended), _lock: lock };
         server.wait_until_ready()?;
         Ok(server)
     }
@@ -111,7 +111,7 @@ impl Postgres {
         while !fs::read_to_string(&pid_file)
             .is_ok_and(|text| text.lines().nth(7).is_some_and(|line| line.trim() == "ready"))
         {
-            if self.ended.try_recv().is_ok() || deadline.passed() {
+            if self.ended_within(Duration::ZERO) || deadline.passed() {
                 return Err(Refused(format!(
                     "PostgreSQL did not start; its last words: {}",
                     last_words(&self.dir)
@@ -125,10 +125,15 @@ impl Postgres {
     fn stop(&self) {
         // SIGINT is the fast stop: sessions are ended, nothing committed is lost.
         let _ = kill_process(self.pid, Signal::INT);
-        if self.ended.recv_timeout(STOP_PATIENCE).is_err() {
+        if !self.ended_within(STOP_PATIENCE) {
             let _ = kill_process(self.pid, Signal::QUIT);
-            let _ = self.ended.recv_timeout(STOP_PATIENCE);
+            self.ended_within(STOP_PATIENCE);
         }
+    }
+
+    fn ended_within(&self, patience: Duration) -> bool {
+        let ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
+        ended.recv_timeout(patience).is_ok()
     }
 }
 

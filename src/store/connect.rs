@@ -131,10 +131,10 @@ pub(super) async fn single(
 ) -> Result<(tokio_postgres::Client, tokio::task::JoinHandle<()>), Error> {
     let config = url.session(statement_timeout);
     if url.wants_tls() {
-        let (client, connection) = config.connect(tls()).await?;
+        let (client, connection) = config.connect(tls()).await.map_err(Error::Unreachable)?;
         Ok((client, tokio::spawn(async move { drop(connection.await) })))
     } else {
-        let (client, connection) = config.connect(NoTls).await?;
+        let (client, connection) = config.connect(NoTls).await.map_err(Error::Unreachable)?;
         Ok((client, tokio::spawn(async move { drop(connection.await) })))
     }
 }

@@ -21,7 +21,10 @@ pub enum Error {
     /// The driver's error.
     #[error("the database refused or did not answer")]
     Database(#[source] tokio_postgres::Error),
-    /// No connection could be had.
+    /// No connection could be made.
+    #[error("the database cannot be reached")]
+    Unreachable(#[source] tokio_postgres::Error),
+    /// No connection was free in time.
     #[error("no connection to the database could be had")]
     Pool(#[source] deadpool_postgres::PoolError),
     /// The same transaction lost too many times.
@@ -58,9 +61,11 @@ impl Error {
         match self {
             Self::Database(error) => fate_of(error),
             Self::Injected(fate) => *fate,
-            Self::Pool(_) | Self::Contended { .. } | Self::Deadline(_) | Self::NotReady(_) => {
-                Fate::Later
-            }
+            Self::Unreachable(_)
+            | Self::Pool(_)
+            | Self::Contended { .. }
+            | Self::Deadline(_)
+            | Self::NotReady(_) => Fate::Later,
             Self::Unknown(_) => Fate::Unknown,
             Self::WrongDatabase(_) | Self::Unreadable(_) => Fate::Bug,
         }
@@ -77,7 +82,9 @@ impl Error {
     /// The SQLSTATE, for logs and metrics; it never carries a value.
     pub fn sql_state(&self) -> &str {
         match self {
-            Self::Database(error) => error.code().map_or("none", SqlState::code),
+            Self::Database(error) | Self::Unreachable(error) => {
+                error.code().map_or("none", SqlState::code)
+            }
             _ => "none",
         }
     }
@@ -118,7 +125,7 @@ impl From<tokio_postgres::Error> for Error {
 impl From<deadpool_postgres::PoolError> for Error {
     fn from(error: deadpool_postgres::PoolError) -> Self {
         match error {
-            deadpool_postgres::PoolError::Backend(error) => Self::Database(error),
+            deadpool_postgres::PoolError::Backend(error) => Self::Unreachable(error),
             other => Self::Pool(other),
         }
     }

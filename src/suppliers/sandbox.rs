@@ -23,6 +23,7 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tokio::net::TcpListener;
 
 use crate::clock::Clock;
 
@@ -77,8 +78,17 @@ impl Sandbox {
         Self { clock, hold, books: Arc::default() }
     }
 
+    /// Answers on a listener until told to stop.
+    pub async fn serve(
+        self,
+        listener: TcpListener,
+        stop: impl Future<Output = ()> + Send + 'static,
+    ) -> std::io::Result<()> {
+        axum::serve(listener, self.router()).with_graceful_shutdown(stop).await
+    }
+
     /// The companies' HTTP APIs.
-    pub fn router(self) -> Router {
+    fn router(self) -> Router {
         Router::new()
             .route("/payments/v1/authorizations", post(authorize))
             .route("/payments/v1/authorizations/{id}/{verb}", post(settle))

@@ -1,0 +1,326 @@
+//! The command line and the environment: what a person may set, with words for each.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use meridian_regions::Registry;
+
+use crate::catalogue::Profile;
+use crate::store::DatabaseUrl;
+use crate::telemetry::LogFormat;
+
+/// What an exit code means, for `--help`.
+const EXIT_CODES: &str = "Exit codes: 0 done, 1 could not be done (the reason is on standard \
+                          error), 2 a check found something wrong, 64 wrong usage.";
+
+/// Flight search and booking over many regions, with proof of where every row is.
+#[derive(Debug, Parser)]
+#[command(name = "meridian", version, about, after_help = EXIT_CODES)]
+pub struct Cli {
+    /// How log lines look on standard error: text or json.
+    #[arg(long, global = true, env = "MERIDIAN_LOG_FORMAT", default_value = "text")]
+    pub log_format: LogFormat,
+    /// A directory laid out like regions/, instead of the regions this build was made with.
+    #[arg(long, global = true, env = "MERIDIAN_REGIONS_DIR")]
+    pub regions_dir: Option<PathBuf>,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the whole house on this machine: database, four regions, GeoDNS, suppliers, a tour.
+    #[command(after_help = EXIT_CODES)]
+    Demo(Demo),
+    /// Serve one region's API, and drive its orders.
+    #[command(after_help = EXIT_CODES)]
+    Serve(Serve),
+    /// Drive one region's orders without serving an API.
+    #[command(after_help = EXIT_CODES)]
+    Work(Work),
+    /// Answer DNS: every name to the nearest healthy region that the law allows.
+    #[command(after_help = EXIT_CODES)]
+    Geodns(Geodns),
+    /// Bring a database to this build's schema and to the list of regions. Run it once per release.
+    #[command(after_help = EXIT_CODES)]
+    Migrate(Migrate),
+    /// Look at the regions and check their files.
+    #[command(after_help = EXIT_CODES)]
+    Regions(Regions),
+    /// Show where every row is, and everything that is where it must not be.
+    #[command(after_help = EXIT_CODES)]
+    Audit(Audit),
+    /// Look at the catalogue and the schedule that is generated from it.
+    #[command(after_help = EXIT_CODES)]
+    Catalogue(CatalogueArgs),
+    /// Run a sandbox of the payment provider and the airlines.
+    #[command(after_help = EXIT_CODES)]
+    Sandbox(Sandbox),
+    /// Make the keys that nodes need; existing ones stay.
+    #[command(after_help = EXIT_CODES)]
+    Keys(KeysArgs),
+    /// Print the API's description (OpenAPI 3.1).
+    #[command(after_help = EXIT_CODES)]
+    Openapi,
+}
+
+/// Which database.
+#[derive(Clone, Debug, Args)]
+pub struct Database {
+    /// PostgreSQL 15-18 or CockroachDB 24.1 or newer: postgresql://user:password@host:port/database.
+    #[arg(long = "database-url", env = "MERIDIAN_DATABASE_URL", hide_env_values = true)]
+    pub url: DatabaseUrl,
+}
+
+/// Which schedule.
+#[derive(Clone, Debug, Args)]
+pub struct ScheduleArgs {
+    /// How much of the world is flown: tiny (30 airports), demo (250), world (all).
+    #[arg(long, env = "MERIDIAN_PROFILE", default_value = "demo")]
+    pub profile: Profile,
+    /// Seed of the generated schedule; every node of a database needs the same.
+    #[arg(long, env = "MERIDIAN_SEED", default_value_t = 1)]
+    pub seed: u64,
+}
+
+/// The whole house on this machine.
+#[derive(Clone, Debug, Args)]
+pub struct Demo {
+    /// Make the tour and end, instead of staying up after it.
+    #[arg(long)]
+    pub tour: bool,
+    /// End with one JSON line of what the tour saw.
+    #[arg(long, requires = "tour")]
+    pub json: bool,
+    /// Keep nothing: a fresh database in memory where the machine allows, deleted at the end.
+    #[arg(long, conflicts_with = "state_dir")]
+    pub ephemeral: bool,
+    /// Where the database and the keys are kept [default: the state directory of this user].
+    #[arg(long, env = "MERIDIAN_STATE_DIR")]
+    pub state_dir: Option<PathBuf>,
+    /// Another database instead of the embedded one; it is migrated first.
+    #[arg(long, env = "MERIDIAN_DATABASE_URL", hide_env_values = true)]
+    pub database_url: Option<DatabaseUrl>,
+    /// Port of the regions' APIs; 0 takes a free one.
+    #[arg(long, default_value_t = 8080)]
+    pub port: u16,
+    /// Port of GeoDNS; 0 takes a free one.
+    #[arg(long, default_value_t = 5353)]
+    pub dns_port: u16,
+    /// Which schedule.
+    #[command(flatten)]
+    pub schedule: ScheduleArgs,
+}
+
+/// What a node of a region needs.
+#[derive(Clone, Debug, Args)]
+pub struct NodeArgs {
+    /// Name of the region, as in regions/.
+    #[arg(long, env = "MERIDIAN_REGION")]
+    pub region: String,
+    /// Which database.
+    #[command(flatten)]
+    pub database: Database,
+    /// Directory of this node's keys; see `meridian keys`.
+    #[arg(long, env = "MERIDIAN_KEYS")]
+    pub keys: PathBuf,
+    /// Base URL of the payment provider.
+    #[arg(long, env = "MERIDIAN_PAYMENTS_URL")]
+    pub payments_url: String,
+    /// Base URL of the airlines.
+    #[arg(long, env = "MERIDIAN_AIRLINE_URL")]
+    pub airline_url: String,
+    /// Where a region answers, if not as its file says: NAME=URL, once for each.
+    #[arg(long = "region-url", env = "MERIDIAN_REGION_URLS", value_delimiter = ',')]
+    pub region_urls: Vec<RegionUrl>,
+    /// How long this node may work on an order before another takes over, in milliseconds.
+    #[arg(long, env = "MERIDIAN_LEASE_MS", default_value_t = 10_000)]
+    pub lease_ms: u64,
+    /// Which schedule.
+    #[command(flatten)]
+    pub schedule: ScheduleArgs,
+}
+
+/// One region's API and worker.
+#[derive(Clone, Debug, Args)]
+pub struct Serve {
+    /// What a node needs.
+    #[command(flatten)]
+    pub node: NodeArgs,
+    /// Where to listen.
+    #[arg(long, env = "MERIDIAN_LISTEN", default_value = "127.0.0.1:8080")]
+    pub listen: SocketAddr,
+    /// Leave the orders to `meridian work`.
+    #[arg(long)]
+    pub no_work: bool,
+}
+
+/// One region's worker.
+#[derive(Clone, Debug, Args)]
+pub struct Work {
+    /// What a node needs.
+    #[command(flatten)]
+    pub node: NodeArgs,
+    /// Where to answer health checks and metrics.
+    #[arg(long, env = "MERIDIAN_LISTEN", default_value = "127.0.0.1:8090")]
+    pub listen: SocketAddr,
+}
+
+/// DNS.
+#[derive(Clone, Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct Geodns {
+    /// Where to listen, UDP and TCP.
+    #[arg(long, env = "MERIDIAN_DNS_LISTEN", default_value = "127.0.0.1:5353")]
+    pub listen: SocketAddr,
+    /// A zone file laid out like geo-routing/zones/meridian.toml.
+    #[arg(long, env = "MERIDIAN_ZONE")]
+    pub zone: Option<PathBuf>,
+    /// Do not probe the regions: all count as healthy.
+    #[arg(long)]
+    pub no_probes: bool,
+    /// Instead of serving.
+    #[command(subcommand)]
+    pub instead: Option<GeodnsInstead>,
+}
+
+/// What to do with the routing table instead of serving it.
+#[derive(Clone, Debug, Subcommand)]
+pub enum GeodnsInstead {
+    /// Say why a host leads where it leads for a network; JSON.
+    Explain {
+        /// Name of the host inside the zone: api, eu, or a full name.
+        host: String,
+        /// The client's network, such as 203.0.113.0/24.
+        subnet: String,
+    },
+}
+
+/// A migration.
+#[derive(Clone, Debug, Args)]
+pub struct Migrate {
+    /// Which database.
+    #[command(flatten)]
+    pub database: Database,
+    /// Report as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Regions.
+#[derive(Clone, Debug, Args)]
+pub struct Regions {
+    /// What to do.
+    #[command(subcommand)]
+    pub action: RegionsAction,
+}
+
+/// What to do with the regions.
+#[derive(Clone, Debug, Subcommand)]
+pub enum RegionsAction {
+    /// One line a region.
+    List {
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Check the files; exit code 2 lists every broken rule.
+    Check,
+}
+
+/// An audit.
+#[derive(Clone, Debug, Args)]
+pub struct Audit {
+    /// What to audit.
+    #[command(subcommand)]
+    pub what: AuditWhat,
+}
+
+/// What to audit.
+#[derive(Clone, Debug, Subcommand)]
+pub enum AuditWhat {
+    /// Where every row is. Exit code 0 clean, 2 something is misplaced, 1 could not tell.
+    Locality {
+        /// Which database.
+        #[command(flatten)]
+        database: Database,
+        /// Report as JSON.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// The catalogue.
+#[derive(Clone, Debug, Args)]
+pub struct CatalogueArgs {
+    /// Which schedule.
+    #[command(flatten)]
+    pub schedule: ScheduleArgs,
+    /// Places whose names begin with this, instead of the counts.
+    #[arg(long)]
+    pub place: Option<String>,
+}
+
+/// The sandbox.
+#[derive(Clone, Debug, Args)]
+pub struct Sandbox {
+    /// Where to listen.
+    #[arg(long, default_value = "127.0.0.1:8090")]
+    pub listen: SocketAddr,
+    /// How long its airlines keep held bookings, in seconds.
+    #[arg(long, default_value_t = 1800)]
+    pub hold_seconds: u64,
+}
+
+/// Keys.
+#[derive(Clone, Debug, Args)]
+pub struct KeysArgs {
+    /// Where they are kept. Give each node offer.key, directory.key and its own region's key only.
+    #[arg(long)]
+    pub dir: PathBuf,
+}
+
+/// A region and where it answers.
+#[derive(Clone, Debug)]
+pub struct RegionUrl {
+    /// Name of the region.
+    pub region: String,
+    /// The origin of its API.
+    pub url: String,
+}
+
+impl std::str::FromStr for RegionUrl {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (region, url) = text.split_once('=').ok_or("write NAME=URL")?;
+        Ok(Self { region: region.into(), url: url.trim_end_matches('/').into() })
+    }
+}
+
+impl Cli {
+    /// The regions to work with, or every broken rule.
+    pub fn registry(&self) -> Result<Registry, meridian_regions::Broken> {
+        match &self.regions_dir {
+            Some(dir) => Registry::from_dir(dir),
+            None => Registry::embedded(),
+        }
+    }
+}
+
+/// The same regions, some of them answering elsewhere.
+pub fn redirect(registry: Registry, urls: &[RegionUrl]) -> Result<Registry, String> {
+    for RegionUrl { region, .. } in urls {
+        if registry.by_name(region).is_none() {
+            return Err(format!("--region-url names {region}, which is no region"));
+        }
+    }
+    Ok(registry.with_endpoints(|file| {
+        if let Some(other) = urls.iter().find(|other| other.region == file.name) {
+            file.endpoints.api.clone_from(&other.url);
+        }
+    }))
+}

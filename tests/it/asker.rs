@@ -1,0 +1,188 @@
+//! Somebody who asks the API: with or without a session, politely or not.
+
+use meridian::clock::Deadline;
+use reqwest::header::HeaderMap;
+use reqwest::{Client, Method, StatusCode};
+use serde_json::{Value, json};
+
+use crate::lab::{Lab, PATIENCE};
+
+/// An answer with everything that a test may want of it.
+#[derive(Clone, Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) bytes: Vec<u8>,
+}
+
+impl Answer {
+    pub(crate) async fn of(request: reqwest::RequestBuilder) -> Self {
+        let response = request.send().await.unwrap();
+        let (status, headers) = (response.status(), response.headers().clone());
+        Self { status, headers, bytes: response.bytes().await.unwrap().to_vec() }
+    }
+
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_slice(&self.bytes).unwrap_or_else(|_| {
+            panic!("no JSON: {} {}", self.status, String::from_utf8_lossy(&self.bytes))
+        })
+    }
+
+    pub(crate) fn data(&self) -> Value {
+        self.json()["data"].clone()
+    }
+
+    /// The problem's code; panics when it is no problem.
+    pub(crate) fn code(&self) -> String {
+        assert_eq!(self.headers["content-type"], "application/problem+json", "{:?}", self.json());
+        self.json()["code"].as_str().unwrap().to_owned()
+    }
+
+    #[track_caller]
+    pub(crate) fn is(self, status: u16) -> Self {
+        assert_eq!(self.status, status, "{}", String::from_utf8_lossy(&self.bytes));
+        self
+    }
+
+    #[track_caller]
+    pub(crate) fn refuses(self, status: u16, code: &str) -> Self {
+        let answer = self.is(status);
+        assert_eq!(answer.code(), code);
+        answer
+    }
+
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(|value| value.to_str().unwrap())
+    }
+}
+
+/// A key that nobody used before.
+pub(crate) fn new_key() -> String {
+    uuid::Uuid::new_v4().to_string()
+}
+
+/// A day that is on sale.
+pub(crate) fn day(days: i64) -> String {
+    meridian::demo::client::day_from_now(&meridian::clock::Clock::default(), days)
+}
+
+/// Gets a path of a region without a session.
+pub(crate) async fn get(lab: &Lab, region: &str, path: &str) -> Answer {
+    Answer::of(Client::new().get(format!("{}{path}", lab.url(region)))).await
+}
+
+/// Posts to a path of a region without a session.
+pub(crate) async fn post(lab: &Lab, region: &str, path: &str, body: &Value) -> Answer {
+    Answer::of(Client::new().post(format!("{}{path}", lab.url(region))).json(body)).await
+}
+
+/// Somebody with an account.
+#[derive(Clone)]
+pub(crate) struct Person {
+    pub(crate) http: Client,
+    pub(crate) url: String,
+    pub(crate) token: String,
+    pub(crate) id: String,
+    pub(crate) email: String,
+    pub(crate) password: String,
+}
+
+impl Person {
+    /// A resident of Germany, at home in eu-central.
+    pub(crate) async fn berliner(lab: &Lab) -> Self {
+        Self::resident(lab, "DE", "eu-central").await
+    }
+
+    pub(crate) async fn resident(lab: &Lab, country: &str, home: &str) -> Self {
+        let unique = uuid::Uuid::new_v4().simple().to_string();
+        let email = format!("ada.{unique}@canary.example");
+        let password = format!("secret-{unique}");
+        let (http, url) = (Client::new(), lab.url(home));
+        let request = http
+            .post(format!("{url}/v1/travellers"))
+            .header("residence-country", country)
+            .json(&json!({"email": email, "password": password}));
+        let session = Answer::of(request).await.is(201).data();
+        let text = |field: &str| session[field].as_str().unwrap().to_owned();
+        Self { token: text("token"), id: text("traveller_id"), http, url, email, password }
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        let url = format!("{}{path}", self.url);
+        Answer::of(self.http.get(url).bearer_auth(&self.token)).await
+    }
+
+    pub(crate) async fn post(&self, path: &str, key: &str, body: &Value) -> Answer {
+        let url = format!("{}{path}", self.url);
+        let request = self.http.request(Method::POST, url).bearer_auth(&self.token);
+        Answer::of(request.header("idempotency-key", key).json(body)).await
+    }
+
+    pub(crate) async fn book(&self, key: &str, body: &Value) -> Answer {
+        self.post("/v1/orders", key, body).await
+    }
+
+    /// Waits until an order is in a state, and returns it.
+    pub(crate) async fn wait(&self, order: &str, state: &str) -> Value {
+        let deadline = Deadline::after(PATIENCE);
+        loop {
+            let seen = self.get(&format!("/v1/orders/{order}")).await.is(200).data();
+            if seen["state"] == state {
+                return seen;
+            }
+            assert!(!deadline.passed(), "{order} is {}, not {state}", seen["state"]);
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    }
+
+    /// The names of an order's events, in order; checks that no number is missing.
+    pub(crate) async fn events(&self, order: &str) -> Vec<String> {
+        let events = self.get(&format!("/v1/orders/{order}/events")).await.is(200).json();
+        let events = events["data"].as_array().unwrap().clone();
+        for (index, event) in events.iter().enumerate() {
+            assert_eq!(event["seq"], index);
+        }
+        events.iter().map(|event| event["kind"].as_str().unwrap().to_owned()).collect()
+    }
+}
+
+/// A search from Frankfurt to New York.
+pub(crate) fn question() -> Value {
+    json!({"slices": [{"origin": "FRA", "destination": "JFK", "departure_date": day(40)}]})
+}
+
+/// Offers of a direct flight between two airports.
+pub(crate) async fn direct_offers(lab: &Lab, from: &str, to: &str, seats: u8) -> Vec<Value> {
+    let body = json!({
+        "slices": [{"origin": from, "destination": to, "departure_date": day(40)}],
+        "max_connections": 0, "passengers": seats,
+    });
+    let found = post(lab, "eu-central", "/v1/offer-requests", &body).await.is(201).data();
+    found["offers"].as_array().unwrap().clone()
+}
+
+/// The id of an offer of one direct flight.
+pub(crate) async fn an_offer(lab: &Lab) -> String {
+    direct_offers(lab, "FRA", "JFK", 1).await[0]["id"].as_str().unwrap().to_owned()
+}
+
+/// A booking that is paid now.
+pub(crate) fn instant(offer: &str, family_name: &str, token: &str) -> Value {
+    json!({
+        "type": "instant", "offer_id": offer, "payment": {"token": token},
+        "passengers": [{"given_name": "Ada", "family_name": family_name, "born_on": "1987-03-21"}],
+    })
+}
+
+/// A booking that is held.
+pub(crate) fn hold(offer: &str) -> Value {
+    json!({
+        "type": "hold", "offer_id": offer,
+        "passengers": [{"given_name": "Ada", "family_name": "Lovelace", "born_on": "1987-03-21"}],
+    })
+}
+
+/// The id of an accepted order.
+pub(crate) fn id(accepted: &Answer) -> String {
+    accepted.data()["id"].as_str().unwrap().to_owned()
+}

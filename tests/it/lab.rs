@@ -1,0 +1,252 @@
+//! A house of its own for each test: a database, other companies, some regions.
+
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use meridian::catalogue::Profile;
+use meridian::clock::{Clock, Deadline};
+use meridian::demo::postgres::{Keep, Postgres};
+use meridian::node::{Node, NodeConfig, World};
+use meridian::privacy::keys::Keys;
+use meridian::store::{DatabaseUrl, StoreConfig, migrate};
+use meridian::suppliers::sandbox::Sandbox;
+use meridian_regions::{RegionId, Registry};
+use tokio::net::TcpListener;
+
+/// How long a condition may take to come true on a busy machine.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+/// The schedule of all tests.
+const SEED: u64 = 7;
+
+/// The run's PostgreSQL with its migrated template. It ends with this process.
+pub(crate) struct Server {
+    postgres: Postgres,
+    databases: AtomicU32,
+}
+
+pub(crate) fn server() -> &'static Server {
+    static SERVER: OnceLock<Server> = OnceLock::new();
+    SERVER.get_or_init(|| {
+        std::thread::spawn(|| {
+            install_tls();
+            let postgres = Postgres::start(Keep::Ephemeral).unwrap();
+            let runtime = tokio::runtime::Runtime::new().unwrap();
+            runtime.block_on(async {
+                create_database(&postgres, "template_house", None).await;
+                let url = postgres.url("template_house");
+                migrate::migrate(&url, &Registry::embedded().unwrap()).await.unwrap();
+            });
+            Server { postgres, databases: AtomicU32::new(0) }
+        })
+        .join()
+        .unwrap()
+    })
+}
+
+impl Server {
+    /// A migrated database of one's own.
+    pub(crate) async fn database(&self) -> DatabaseUrl {
+        self.copy_of(Some("template_house")).await
+    }
+
+    /// A database without anything in it.
+    pub(crate) async fn empty_database(&self) -> DatabaseUrl {
+        self.copy_of(None).await
+    }
+
+    async fn copy_of(&self, template: Option<&str>) -> DatabaseUrl {
+        let name = format!("house_{}", self.databases.fetch_add(1, Ordering::Relaxed));
+        create_database(&self.postgres, &name, template).await;
+        self.postgres.url(&name)
+    }
+
+    pub(crate) fn url(&self) -> DatabaseUrl {
+        self.postgres.url("postgres")
+    }
+}
+
+fn install_tls() {
+    // Whoever comes first wins; all of them install the same.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}
+
+async fn create_database(postgres: &Postgres, name: &str, template: Option<&str>) {
+    let template = template.map(|name| format!(" TEMPLATE {name}")).unwrap_or_default();
+    sql(&postgres.url("postgres"), &format!("CREATE DATABASE {name}{template}")).await;
+}
+
+/// A connection for planting and counting, outside the store.
+pub(crate) async fn connect(url: &DatabaseUrl) -> tokio_postgres::Client {
+    let (host, user, _) = url.host_user_port();
+    let text = format!("host={host} user={user} dbname={}", url.database_name());
+    let (client, connection) = tokio_postgres::connect(&text, tokio_postgres::NoTls).await.unwrap();
+    tokio::spawn(connection);
+    client
+}
+
+/// Runs statements that a story needs beside the store's own.
+#[expect(clippy::disallowed_methods, reason = "a test plants what the store would refuse")]
+pub(crate) async fn sql(url: &DatabaseUrl, text: &str) {
+    connect(url).await.batch_execute(text).await.unwrap();
+}
+
+/// The one number that a statement gives.
+#[expect(clippy::disallowed_methods, reason = "a test counts beside the store")]
+pub(crate) async fn count(url: &DatabaseUrl, text: &str) -> i64 {
+    connect(url).await.query_one(text, &[]).await.unwrap().get(0)
+}
+
+/// The places and the tiny schedule, shared by all tests; each has its own clock.
+fn world(registry: Registry) -> World {
+    static WORLD: OnceLock<World> = OnceLock::new();
+    let shared = WORLD.get_or_init(|| {
+        World::build(registry, Profile::Tiny, SEED, Clock::default()).unwrap()
+    });
+    World { registry, clock: Clock::default(), ..shared.clone() }
+}
+
+/// A house with its other companies and some regions.
+pub(crate) struct Lab {
+    pub(crate) registry: Registry,
+    pub(crate) world: World,
+    pub(crate) database: DatabaseUrl,
+    pub(crate) suppliers: String,
+    pub(crate) nodes: Vec<Node>,
+    pub(crate) keys: Arc<KeysDir>,
+}
+
+/// What differs from the usual house.
+#[derive(Clone)]
+pub(crate) struct Plan {
+    pub(crate) regions: Vec<&'static str>,
+    pub(crate) work: bool,
+    pub(crate) hold: Duration,
+    pub(crate) lease: Duration,
+}
+
+impl Default for Plan {
+    fn default() -> Self {
+        Self {
+            regions: vec!["eu-central", "us-east"],
+            work: true,
+            hold: Duration::from_secs(1800),
+            lease: Duration::from_secs(10),
+        }
+    }
+}
+
+/// A directory of keys that goes when the test goes.
+pub(crate) struct KeysDir(pub(crate) PathBuf);
+
+impl Drop for KeysDir {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+impl Lab {
+    pub(crate) async fn start() -> Self {
+        Self::plan(Plan::default()).await
+    }
+
+    /// A house without a worker: orders stay where they are put.
+    pub(crate) async fn without_worker() -> Self {
+        Self::plan(Plan { work: false, ..Plan::default() }).await
+    }
+
+    pub(crate) async fn plan(plan: Plan) -> Self {
+        let database = server().database().await;
+        let mut listeners = Vec::new();
+        for name in &plan.regions {
+            let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+            listeners.push((*name, listener));
+        }
+        let registry = Registry::embedded().unwrap().with_endpoints(|file| {
+            if let Some((_, listener)) = listeners.iter().find(|(name, _)| *name == file.name) {
+                file.endpoints.api = format!("http://{}", listener.local_addr().unwrap());
+            }
+        });
+        let world = world(registry);
+        let suppliers = sandbox(&world.clock, plan.hold).await;
+        let dir = std::env::temp_dir().join(format!("meridian-lab-{}", uuid::Uuid::new_v4().simple()));
+        Keys::make(&dir, registry.all()).unwrap();
+        let keys = Arc::new(KeysDir(dir));
+        let mut lab = Self { registry, world, database, suppliers, nodes: Vec::new(), keys };
+        for (name, listener) in listeners {
+            let node = lab.node(name, listener, &plan).await;
+            lab.nodes.push(node);
+        }
+        lab
+    }
+
+    async fn node(&self, name: &str, listener: TcpListener, plan: &Plan) -> Node {
+        let region = self.region(name);
+        let keys = Keys::load(&self.keys.0, region).unwrap();
+        let store = StoreConfig { connections_max: 12, ..StoreConfig::new(self.database.clone()) };
+        let config = NodeConfig {
+            work: plan.work,
+            lease: plan.lease,
+            look_every: Duration::from_millis(100),
+            ..NodeConfig::new(region, store, keys, &self.suppliers)
+        };
+        Node::start(&self.world, config, listener).await.unwrap()
+    }
+
+    pub(crate) fn region(&self, name: &str) -> RegionId {
+        self.registry.by_name(name).unwrap()
+    }
+
+    /// The origin of a region's API.
+    pub(crate) fn url(&self, name: &str) -> String {
+        self.region(name).endpoints.api.clone()
+    }
+
+    pub(crate) fn running(&self, name: &str) -> &Node {
+        self.nodes.iter().find(|node| node.api.region.name == name).unwrap()
+    }
+
+    /// What the other companies really did: operation to how often.
+    pub(crate) async fn journal(&self, operation: &str) -> u64 {
+        let url = format!("{}/sandbox/journal", self.suppliers);
+        let journal: serde_json::Value = reqwest::get(url).await.unwrap().json().await.unwrap();
+        journal["done"][operation].as_u64().unwrap_or(0)
+    }
+
+    /// Makes the next calls of an operation fail.
+    pub(crate) async fn fault(&self, operation: &str, mode: &str, times: u64) {
+        let body = serde_json::json!({"operation": operation, "mode": mode, "times": times});
+        let url = format!("{}/sandbox/faults", self.suppliers);
+        let answer = reqwest::Client::new().post(url).json(&body).send().await.unwrap();
+        assert!(answer.status().is_success());
+    }
+
+    /// Seats that orders hold and have bought, all flights together.
+    pub(crate) async fn seats(&self) -> (i64, i64) {
+        let held = count(&self.database, "SELECT coalesce(sum(held), 0)::INT8 FROM inventory").await;
+        let sold = count(&self.database, "SELECT coalesce(sum(sold), 0)::INT8 FROM inventory").await;
+        (held, sold)
+    }
+}
+
+pub(crate) async fn sandbox(clock: &Clock, hold: Duration) -> String {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(Sandbox::new(clock.clone(), hold).serve(listener, std::future::pending()));
+    url
+}
+
+/// Waits until something is so.
+pub(crate) async fn until<F, Fut>(what: &str, mut so: F)
+where
+    F: FnMut() -> Fut,
+    Fut: Future<Output = bool>,
+{
+    let deadline = Deadline::after(PATIENCE);
+    while !so().await {
+        assert!(!deadline.passed(), "never came true: {what}");
+        tokio::time::sleep(Duration::from_millis(15)).await;
+    }
+}
