@@ -2,39 +2,39 @@
 //!
 //! The rooms, in reading order. `ARCHITECTURE.md` says who may call whom.
 
-/// The command line and the environment.
-pub mod config;
-/// The only clock.
-pub mod clock;
-/// Logs, spans and metrics, without anything about a person.
-pub mod telemetry;
-/// Pure values.
-pub mod domain;
-/// The database floor: only here is SQL known.
-pub mod store;
 /// Real places, a generated schedule.
 pub mod catalogue;
-/// Finding a place by what somebody types.
-pub mod places;
-/// Airlines and the payment provider, and a sandbox of them.
-pub mod suppliers;
-/// What a seat costs.
-pub mod pricing;
-/// From a question to offers.
-pub mod search;
-/// Keys, seals and the audit.
-pub mod privacy;
-/// Accounts and sessions.
-pub mod travellers;
-/// Bookings and their life.
-pub mod orders;
-/// The region's worker.
-pub mod worker;
-/// The JSON API.
-pub mod http;
-/// Pages for travellers.
-pub mod web;
-/// One region's API and worker in this process.
-pub mod node;
+/// The only clock.
+pub mod clock;
+/// The command line and the environment.
+pub mod config;
 /// The house on one machine.
 pub mod demo;
+/// Pure values.
+pub mod domain;
+/// The JSON API.
+pub mod http;
+/// One region's API and worker in this process.
+pub mod node;
+/// Bookings and their life.
+pub mod orders;
+/// Finding a place by what somebody types.
+pub mod places;
+/// What a seat costs.
+pub mod pricing;
+/// Keys, seals and the audit.
+pub mod privacy;
+/// From a question to offers.
+pub mod search;
+/// The database floor: only here is SQL known.
+pub mod store;
+/// Airlines and the payment provider, and a sandbox of them.
+pub mod suppliers;
+/// Logs, spans and metrics, without anything about a person.
+pub mod telemetry;
+/// Accounts and sessions.
+pub mod travellers;
+/// Pages for travellers.
+pub mod web;
+/// The region's worker.
+pub mod worker;

@@ -212,9 +212,9 @@ async fn world_and_config(
 }
 
 async fn listen(address: std::net::SocketAddr) -> Result<TcpListener, String> {
-    TcpListener::bind(address)
-        .await
-        .map_err(|error| format!("cannot listen on {address}: {error}; choose another with --listen"))
+    TcpListener::bind(address).await.map_err(|error| {
+        format!("cannot listen on {address}: {error}; choose another with --listen")
+    })
 }
 
 async fn serve_until_good_bye(

@@ -36,11 +36,7 @@ pub enum AskError {
 }
 
 /// Asks a server for a name's IPv4 addresses on behalf of a client's network.
-pub async fn ask(
-    server: SocketAddr,
-    host: &str,
-    client: Subnet,
-) -> Result<Vec<IpAddr>, AskError> {
+pub async fn ask(server: SocketAddr, host: &str, client: Subnet) -> Result<Vec<IpAddr>, AskError> {
     let name = Name::from_ascii(host).map_err(|_| AskError::Name(host.to_owned()))?;
     let mut question = Message::query();
     question.add_query(Query::query(name, RecordType::A));

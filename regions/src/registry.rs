@@ -93,7 +93,9 @@ impl Registry {
         let files = EMBEDDED
             .files()
             .chain(EMBEDDED.get_dir("policy").into_iter().flat_map(Dir::files))
-            .filter_map(|file| Some((file.path().to_str()?.to_owned(), file.contents_utf8()?.to_owned())))
+            .filter_map(|file| {
+                Some((file.path().to_str()?.to_owned(), file.contents_utf8()?.to_owned()))
+            })
             .filter(|(path, _)| path.ends_with(".json"));
         Self::from_files(files)
     }
@@ -188,7 +190,9 @@ impl Registry {
     pub fn home_of(&self, country: Country) -> Home {
         match self.all().find(|region| region.homes.contains(&country)) {
             Some(region) => Home::Region(region),
-            None => Home::Nowhere(self.0.unhomed.get(&country).expect("the rules cover every country")),
+            None => {
+                Home::Nowhere(self.0.unhomed.get(&country).expect("the rules cover every country"))
+            }
         }
     }
 
@@ -201,7 +205,9 @@ impl Registry {
 
     /// The region for an address that no table knows.
     pub fn default(&self) -> RegionId {
-        self.with_rows().find(|region| region.dns.default).expect("the rules let one default through")
+        self.with_rows()
+            .find(|region| region.dns.default)
+            .expect("the rules let one default through")
     }
 
     /// The law over a region.

@@ -69,7 +69,10 @@ impl Checker<'_> {
             {
                 self.say(
                     format!("{stem}.json"),
-                    format!("name is \"{}\"; rename the file or the region so both agree", region.name),
+                    format!(
+                        "name is \"{}\"; rename the file or the region so both agree",
+                        region.name
+                    ),
                 );
             }
         }
@@ -102,7 +105,10 @@ impl Checker<'_> {
             [only] if only.state.holds_rows() => {}
             [only] => self.say(
                 format!("{}.json", only.name),
-                format!("the primary region is {:?}; make a region that holds rows primary", only.state),
+                format!(
+                    "the primary region is {:?}; make a region that holds rows primary",
+                    only.state
+                ),
             ),
             [] => self.say("*.json", "no region is primary; set \"primary\": true in exactly one"),
             many => {
@@ -141,7 +147,9 @@ impl Checker<'_> {
         for (country, code, other) in doubled {
             self.say(
                 "policy/jurisdictions.json",
-                format!("{country} is a resident country of both {other} and {code}; leave it in one"),
+                format!(
+                    "{country} is a resident country of both {other} and {code}; leave it in one"
+                ),
             );
         }
         for region in &self.draft.regions {
@@ -202,7 +210,9 @@ impl Checker<'_> {
         let mut countries = BTreeSet::new();
         for country in alive().flat_map(|region| &region.dns.countries) {
             if !countries.insert(*country) {
-                advice.push(format!("dns country {country} is claimed twice; leave it in one region"));
+                advice.push(format!(
+                    "dns country {country} is claimed twice; leave it in one region"
+                ));
             }
         }
         for sentence in advice {

@@ -2,8 +2,8 @@
 //!
 //! It is part of the build and held in memory by every node; nothing in it is about a person.
 
-pub mod schedule;
 pub mod carriers;
+pub mod schedule;
 
 use std::collections::HashMap;
 use std::io::Read;
@@ -144,7 +144,8 @@ impl Catalogue {
     /// Reads what the build carries.
     pub fn load() -> Result<Self, Broken> {
         let airports = airports()?;
-        let by_iata: HashMap<Iata, AirportIndex> = (0..).zip(&airports).map(|(i, a)| (a.iata, i)).collect();
+        let by_iata: HashMap<Iata, AirportIndex> =
+            (0..).zip(&airports).map(|(i, a)| (a.iata, i)).collect();
         let at = |code: &Iata| by_iata.get(code).copied();
         let routes = packed("routes.csv.gz", include_bytes!("../../data/routes.csv.gz"))?
             .into_iter()
@@ -228,8 +229,8 @@ fn airports() -> Result<Vec<Airport>, Broken> {
     packed(file, include_bytes!("../../data/airports.csv.gz"))?
         .into_iter()
         .map(|row: AirportRow| {
-            let time_zone = TimeZone::get(&row.tz)
-                .map_err(|error| Broken { file, what: error.to_string() })?;
+            let time_zone =
+                TimeZone::get(&row.tz).map_err(|error| Broken { file, what: error.to_string() })?;
             Ok(Airport {
                 iata: row.iata,
                 name: row.name,

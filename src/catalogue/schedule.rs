@@ -213,11 +213,8 @@ fn gravity(catalogue: &Catalogue, from: AirportIndex, to: AirportIndex, miles: u
 }
 
 fn scale(catalogue: &Catalogue) -> f64 {
-    let total: f64 = catalogue
-        .routes
-        .iter()
-        .map(|&(from, to, miles)| gravity(catalogue, from, to, miles))
-        .sum();
+    let total: f64 =
+        catalogue.routes.iter().map(|&(from, to, miles)| gravity(catalogue, from, to, miles)).sum();
     7.0 * WORLD_FLIGHTS_PER_DAY / total
 }
 
@@ -266,9 +263,8 @@ impl RouteMaker<'_> {
 
     /// One of the few carriers of the route: based at either end, with a number left.
     fn carrier(&self, nth: u64, numbers: &[u16]) -> usize {
-        let ends = [self.from, self.to].map(|index| {
-            self.catalogue.continent(self.catalogue.at(index).country)
-        });
+        let ends = [self.from, self.to]
+            .map(|index| self.catalogue.continent(self.catalogue.at(index).country));
         let based: Vec<usize> =
             (0..CARRIERS.len()).filter(|&i| ends.contains(&CARRIERS[i].continent)).collect();
         let pool = if based.is_empty() { (0..CARRIERS.len()).collect() } else { based };

@@ -89,7 +89,16 @@ impl House {
         let (dns, prober) = geodns(registry, demo.dns_port, &world.clock).await?;
         let seconds = progress.done();
         Ok(Self {
-            dns, nodes, registry, suppliers, database, seconds, postgres, prober, sandbox, temporary,
+            dns,
+            nodes,
+            registry,
+            suppliers,
+            database,
+            seconds,
+            postgres,
+            prober,
+            sandbox,
+            temporary,
         })
     }
 
@@ -126,10 +135,7 @@ fn failed(error: impl std::fmt::Display) -> Failed {
 
 /// A listener for each region: its own loopback address with the same port, so that the address in
 /// a DNS answer is all one needs. Where only 127.0.0.1 exists, each gets a port of its own.
-async fn listen(
-    registry: Registry,
-    port: u16,
-) -> Result<Vec<(RegionId, TcpListener)>, Failed> {
+async fn listen(registry: Registry, port: u16) -> Result<Vec<(RegionId, TcpListener)>, Failed> {
     let regions: Vec<RegionId> = registry.with_rows().collect();
     let mut chosen = port;
     let mut listeners = Vec::new();
@@ -220,11 +226,7 @@ async fn sandbox(clock: &Clock) -> Result<(String, JoinHandle<()>), Failed> {
     Ok((url, task))
 }
 
-async fn geodns(
-    registry: Registry,
-    port: u16,
-    clock: &Clock,
-) -> Result<(Handle, Prober), Failed> {
+async fn geodns(registry: Registry, port: u16, clock: &Clock) -> Result<(Handle, Prober), Failed> {
     let config = ServerConfig {
         listen: SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
         registry,

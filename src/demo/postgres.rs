@@ -78,7 +78,8 @@ impl Postgres {
         clear_leftover(&data)?;
         let (pid, ended) = spawn(&binaries.dir, &dir, &data, ephemeral)?;
         let (version, source) = (binaries.version, binaries.source);
-        let server = Self { dir, ephemeral, version, source, pid, ended: Mutex::new(ended), _lock: lock };
+        let server =
+            Self { dir, ephemeral, version, source, pid, ended: Mutex::new(ended), _lock: lock };
         server.wait_until_ready()?;
         Ok(server)
     }
@@ -169,7 +170,8 @@ fn sweep(base: &Path) {
     let Ok(entries) = fs::read_dir(base) else { return };
     for entry in entries.flatten() {
         let name = entry.file_name();
-        let owner = name.to_str().and_then(|name| name.strip_prefix("meridian-")?.split('-').next());
+        let owner =
+            name.to_str().and_then(|name| name.strip_prefix("meridian-")?.split('-').next());
         let Some(owner) = owner.and_then(|pid| pid.parse::<u32>().ok()) else { continue };
         let server = server_of(&entry.path().join("data"));
         let abandoned = !Path::new(&format!("/proc/{owner}")).exists() && server.is_none();
@@ -189,7 +191,8 @@ fn prepare(dir: &Path) -> Result<(), Refused> {
     }
     fs::create_dir_all(dir).map_err(|error| refused("making", dir, &error, advice))?;
     let private = fs::Permissions::from_mode(0o700);
-    fs::set_permissions(dir, private).map_err(|error| refused("protecting", dir, &error, advice))?;
+    fs::set_permissions(dir, private)
+        .map_err(|error| refused("protecting", dir, &error, advice))?;
     if geteuid().is_root() {
         chown(dir, Some(NOBODY), Some(NOBODY))
             .map_err(|error| refused("handing over", dir, &error, advice))?;
@@ -328,9 +331,8 @@ fn spawn(binaries: &Path, dir: &Path, data: &Path, ephemeral: bool) -> Result<Sp
     let log = dir.join("postgres.log");
     let output = fs::File::create(&log)
         .map_err(|error| refused("writing", &log, &error, "free space there"))?;
-    let errors = output
-        .try_clone()
-        .map_err(|error| refused("writing", &log, &error, "free space there"))?;
+    let errors =
+        output.try_clone().map_err(|error| refused("writing", &log, &error, "free space there"))?;
     let mut server = command(&binaries.join("postgres"), dir);
     server.arg("-D").arg(data).stdout(output).stderr(errors).process_group(0);
     for setting in settings(dir, ephemeral) {
@@ -354,7 +356,8 @@ fn spawn(binaries: &Path, dir: &Path, data: &Path, ephemeral: bool) -> Result<Sp
         })
         .map_err(|error| Refused(format!("no thread for PostgreSQL: {error}")))?;
     let started = started.recv().expect("the keeper says how the start went");
-    let pid = started.map_err(|error| refused("starting", dir, &error, "is PostgreSQL complete?"))?;
+    let pid =
+        started.map_err(|error| refused("starting", dir, &error, "is PostgreSQL complete?"))?;
     Ok((pid, ended))
 }
 

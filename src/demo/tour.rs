@@ -86,9 +86,10 @@ pub async fn tour(house: &House) -> Result<Seen, Failed> {
         regions: house.registry.with_rows().map(|region| region.name.clone()).collect(),
         ..Seen::default()
     };
-    let store = Store::open(&StoreConfig { readers: 1, ..StoreConfig::new(house.database.clone()) })
-        .await
-        .map_err(failed)?;
+    let store =
+        Store::open(&StoreConfig { readers: 1, ..StoreConfig::new(house.database.clone()) })
+            .await
+            .map_err(failed)?;
     let before = rows(&store, house).await?;
 
     progress.phase("tour_dns", "twenty cities ask for their region");
@@ -145,10 +146,7 @@ fn cities() -> Result<BTreeMap<String, Subnet>, Failed> {
         .collect()
 }
 
-async fn rows(
-    store: &Store,
-    house: &House,
-) -> Result<BTreeMap<String, RowsPerRegion>, Failed> {
+async fn rows(store: &Store, house: &House) -> Result<BTreeMap<String, RowsPerRegion>, Failed> {
     let report = audit::locality(store, &house.registry).await.map_err(failed)?;
     Ok(report.tables.into_iter().map(|table| (table.table, table.rows)).collect())
 }

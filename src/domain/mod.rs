@@ -1,9 +1,9 @@
 //! Pure values: what they are and which of them cannot exist. No I/O, no clock, no SQL.
 
 pub mod ids;
-pub mod money;
-pub mod place;
 pub mod itinerary;
+pub mod money;
 pub mod offer;
 pub mod order;
+pub mod place;
 pub mod traveller;

@@ -9,7 +9,8 @@ use std::sync::LazyLock;
 use serde::{Deserialize, Serialize};
 
 static EXPONENTS: LazyLock<BTreeMap<[u8; 3], u32>> = LazyLock::new(|| {
-    let mut reader = csv::Reader::from_reader(include_bytes!("../../data/currencies.csv").as_slice());
+    let mut reader =
+        csv::Reader::from_reader(include_bytes!("../../data/currencies.csv").as_slice());
     reader
         .records()
         .flatten()
@@ -136,7 +137,7 @@ mod tests {
         let show = |amount_minor, code: &str| {
             Money { amount_minor, currency: code.parse().expect("a currency") }.to_string()
         };
-        assert_eq!(show(123_45, "EUR"), "123.45 EUR");
+        assert_eq!(show(12_345, "EUR"), "123.45 EUR");
         assert_eq!(show(1_500, "JPY"), "1500 JPY");
         assert_eq!(show(1_005, "KWD"), "1.005 KWD");
     }

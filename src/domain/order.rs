@@ -190,13 +190,7 @@ pub struct Rule {
     pub seats: Seats,
 }
 
-const fn rule(
-    from: State,
-    trigger: Trigger,
-    to: State,
-    event: &'static str,
-    seats: Seats,
-) -> Rule {
+const fn rule(from: State, trigger: Trigger, to: State, event: &'static str, seats: Seats) -> Rule {
     Rule { from, trigger, to, event, seats }
 }
 

@@ -64,7 +64,11 @@ pub fn assert_complete(document: &utoipa::openapi::OpenApi) {
         let listed = TABLE.iter().any(|(m, p, _)| m == method && p == path);
         assert!(listed, "{method} {path} is in no authorisation table");
     }
-    assert_eq!(described.len(), TABLE.len(), "the authorisation table lists a route that is not there");
+    assert_eq!(
+        described.len(),
+        TABLE.len(),
+        "the authorisation table lists a route that is not there"
+    );
 }
 
 /// The (method, path) pairs of a description.

@@ -62,6 +62,7 @@ pub async fn observe(
         .map_or_else(TraceContext::begin, |parent| parent.child());
     let route = path.as_ref().map_or("none", MatchedPath::as_str).to_owned();
     let method = method_name(request.method());
+    let reads = matches!(method, "GET" | "HEAD" | "OPTIONS");
     let span = tracing::info_span!(
         "request", method, route, request_id = %id.0, trace_id = %trace.trace_id(),
         region = %api.region,
@@ -71,7 +72,9 @@ pub async fn observe(
         let answer = tokio::time::timeout(REQUEST_PATIENCE, next.run(request)).await;
         let response = answer.unwrap_or_else(|_| {
             let detail = "the answer took too long; send a booking again with the same key only";
-            Problem::new(Code::TimedOut, detail).charged("unknown").into_response()
+            let problem = Problem::new(Code::TimedOut, detail);
+            let problem = if reads { problem } else { problem.charged("unknown") };
+            problem.into_response()
         });
         let status = response.status().as_u16();
         tracing::info!(status, duration_ms = millis(started), "answered");

@@ -2,19 +2,19 @@
 //!
 //! Status codes exist only in [`problem`]; who may call what only in [`access`].
 
-pub mod problem;
 pub mod access;
-pub mod layers;
-pub mod body;
 pub mod auth;
+pub mod body;
 pub mod health;
-pub mod residence;
-pub mod travellers;
-pub mod sessions;
-pub mod places;
+pub mod layers;
 pub mod offers;
 pub mod orders;
 pub mod payments;
+pub mod places;
+pub mod problem;
+pub mod residence;
+pub mod sessions;
+pub mod travellers;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;

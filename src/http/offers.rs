@@ -86,7 +86,8 @@ impl OfferRequest {
             let destination = parsed(&slice.destination, at("destination"), &mut errors);
             let day = slice.departure_date.parse::<Date>().map_err(|_| "a day, such as 2027-03-10");
             let day = told(day, at("departure_date"), &mut errors);
-            if let (Some(origin), Some(destination), Some(departure_date)) = (origin, destination, day)
+            if let (Some(origin), Some(destination), Some(departure_date)) =
+                (origin, destination, day)
             {
                 slices.push(SearchSlice { origin, destination, departure_date });
             }

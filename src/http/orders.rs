@@ -16,9 +16,9 @@ use super::problem::{FieldError, Problem, ProblemDetails};
 use crate::domain::ids::OrderId;
 use crate::domain::order::OrderKind;
 use crate::domain::traveller::{Name, Passenger, Pii};
+use crate::orders::Booking;
 use crate::orders::idempotency::{Answer, Request};
 use crate::orders::view::{EventView, OrderView};
-use crate::orders::Booking;
 use crate::store::orders::Mine;
 
 const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
@@ -85,7 +85,10 @@ impl NewOrder {
         let payment_token = match (self.kind, &self.payment) {
             (OrderKind::Instant, Some(payment)) => Some(payment.token("/payment/token")?),
             (OrderKind::Instant, None) => {
-                return Err(Problem::field("/payment", "an instant order is paid now; send a token"));
+                return Err(Problem::field(
+                    "/payment",
+                    "an instant order is paid now; send a token",
+                ));
             }
             (OrderKind::Hold, None) => None,
             (OrderKind::Hold, Some(_)) => {

@@ -362,8 +362,14 @@ impl From<orders::Refusal> for Problem {
                 );
                 Self::new(Code::OrderStateConflict, detail)
             }
+            R::Paying => {
+                let detail = "a payment of this order is under way; wait until it is decided";
+                let problem = Self::new(Code::OrderStateConflict, detail).charged("unknown");
+                Self { retryable: true, ..problem }
+            }
             R::HoldExpired => {
-                let detail = "the time to pay has passed and the seats are free again; search again";
+                let detail =
+                    "the time to pay has passed and the seats are free again; search again";
                 Self::new(Code::HoldExpired, detail).charged("no")
             }
             R::Sealed(error) => sealed(&error),

@@ -277,7 +277,8 @@ impl Driver {
 
     async fn passengers(&self, work: &Work) -> Result<Vec<Passenger>, Error> {
         let key = self.data_key(work)?;
-        let open = |column, sealed: &[u8]| unseal(key.open(passenger_place(work.id, column), sealed));
+        let open =
+            |column, sealed: &[u8]| unseal(key.open(passenger_place(work.id, column), sealed));
         let name = |column, sealed: &[u8]| {
             Name::parse(&open(column, sealed)?).map_err(|error| Error::Unreadable(error.into()))
         };

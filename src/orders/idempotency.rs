@@ -119,7 +119,10 @@ mod tests {
         let text = r#"{ "b": {"d": null, "c": [1, "x"]}, "a": 1 }"#;
         let same = hash("POST /v1/orders", serde_json::from_str(text).expect("JSON"));
         assert_eq!(one, same);
-        assert_ne!(one, hash("POST /v1/payments", json!({"a": 1, "b": {"c": [1, "x"], "d": null}})));
+        assert_ne!(
+            one,
+            hash("POST /v1/payments", json!({"a": 1, "b": {"c": [1, "x"], "d": null}}))
+        );
         assert_ne!(one, hash("POST /v1/orders", json!({"a": 1, "b": {"c": ["x", 1], "d": null}})));
     }
 }

@@ -1,8 +1,8 @@
 //! Orders: accepting, paying, cancelling. What happens after that is the driver's.
 
-pub mod view;
-pub mod idempotency;
 pub mod driver;
+pub mod idempotency;
+pub mod view;
 
 use std::time::Duration;
 
@@ -18,7 +18,9 @@ use crate::privacy::keys::Keys;
 use crate::privacy::seal::{Broken, DataKey, Place};
 use crate::search::{Finder, OfferError};
 use crate::store::inventory::SeatWish;
-use crate::store::orders::{Act, Acted, EventRow, Mine, NewOrder, OrderRow, Reply, SealedPassenger};
+use crate::store::orders::{
+    Act, Acted, EventRow, Mine, NewOrder, OrderRow, Reply, SealedPassenger,
+};
 use crate::store::travellers::Session;
 use crate::store::{self, Abort, Store};
 use crate::travellers::hash_token;
@@ -91,6 +93,9 @@ pub enum Refusal {
         /// The state it is in.
         state: State,
     },
+    /// A payment is under way, and its outcome decides what may be done.
+    #[error("a payment is under way")]
+    Paying,
     /// The time to pay has passed.
     #[error("the hold has expired")]
     HoldExpired,
@@ -161,7 +166,8 @@ impl Orders {
         order: OrderId,
         payment_token: String,
     ) -> Result<Answer, Refusal> {
-        self.act(session, request, token, order, Trigger::PaymentRequested, Some(payment_token)).await
+        self.act(session, request, token, order, Trigger::PaymentRequested, Some(payment_token))
+            .await
     }
 
     /// Cancels an order.
@@ -211,16 +217,22 @@ impl Orders {
         let now = self.finder.clock.now();
         let late = trigger == Trigger::PaymentRequested
             && row.payment_required_by.is_some_and(|until| now >= until);
-        let Some(rule) = row.state.on(trigger).filter(|_| !late) else {
+        // While the provider is being asked, nobody knows whether money is reserved: another payment
+        // could reserve it twice, and a cancellation could leave it reserved.
+        let possible = !late && !row.paying;
+        let Some(rule) = row.state.on(trigger).filter(|_| possible) else {
             // A repeated request finds the order already moved by its own first try.
-            let refusal = if late && row.state == State::Held {
+            let refusal = if row.paying {
+                Refusal::Paying
+            } else if late && row.state == State::Held {
                 Refusal::HoldExpired
             } else {
                 Refusal::Conflict { state: row.state }
             };
             return self.replay(session, request).await?.ok_or(refusal);
         };
-        let data_key = self.keys.region.unwrap_data_key(session.traveller.uuid(), &session.data_key)?;
+        let data_key =
+            self.keys.region.unwrap_data_key(session.traveller.uuid(), &session.data_key)?;
         let act = Act {
             order,
             traveller: session.traveller,
@@ -235,6 +247,7 @@ impl Orders {
         let view = OrderView::from(OrderRow {
             state: rule.to,
             version: row.version + 1,
+            paying: trigger == Trigger::PaymentRequested,
             updated_at: now,
             ..row
         });
@@ -304,7 +317,8 @@ impl Orders {
             return Err(Refusal::Passengers { offered: terms.passengers });
         }
         let id = OrderId::new(session.traveller.home());
-        let data_key = self.keys.region.unwrap_data_key(session.traveller.uuid(), &session.data_key)?;
+        let data_key =
+            self.keys.region.unwrap_data_key(session.traveller.uuid(), &session.data_key)?;
         let new = NewOrder {
             id,
             traveller: session.traveller,

@@ -113,7 +113,7 @@ impl From<OrderRow> for OrderView {
             documents: row.documents.unwrap_or_else(|| Value::Array(Vec::new())),
             payment_required_by: row.payment_required_by,
             failure: row.failure,
-            available_actions: actions(row.state),
+            available_actions: if row.paying { Vec::new() } else { actions(row.state) },
             residency: residency(row.id),
             created_at: row.created_at,
             updated_at: row.updated_at,

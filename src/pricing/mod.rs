@@ -32,14 +32,15 @@ const ADVANCE: [(i32, f64); 7] =
 /// Monday to Sunday.
 const WEEKDAYS: [f64; 7] = [1.02, 0.94, 0.94, 1.0, 1.12, 1.0, 1.1];
 /// January to December.
-const MONTHS: [f64; 12] =
-    [0.92, 0.92, 0.97, 1.02, 1.02, 1.1, 1.2, 1.2, 1.0, 0.98, 0.93, 1.12];
+const MONTHS: [f64; 12] = [0.92, 0.92, 0.97, 1.02, 1.02, 1.1, 1.2, 1.2, 1.0, 0.98, 0.93, 1.12];
 
 /// The price of one seat in euro cents, as of a day.
 #[expect(clippy::cast_possible_truncation, reason = "a fare is far below the largest integer")]
 pub fn seat_cents(pattern: &Pattern, cabin: Cabin, on: Date, as_of: Date, seed: u64) -> i64 {
     let base = libm::exp(
-        FIT_INTERCEPT + FIT_LN_MILES * libm::log(f64::from(pattern.miles.max(50))) + FIT_SHARE * SHARE,
+        FIT_INTERCEPT
+            + FIT_LN_MILES * libm::log(f64::from(pattern.miles.max(50)))
+            + FIT_SHARE * SHARE,
     );
     let days_left = (on - as_of).get_days();
     let advance = ADVANCE.iter().find(|(days, _)| days_left <= *days).map_or(1.0, |(_, f)| *f);
@@ -61,7 +62,11 @@ pub fn seat_cents(pattern: &Pattern, cabin: Cabin, on: Date, as_of: Date, seed: 
 
 /// Euro cents in another currency at the catalogue's rate, rounded half to even, once, at the end;
 /// `None` when nobody quotes the currency.
-#[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "fares fit in 2^53")]
+#[expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    reason = "fares fit in 2^53"
+)]
 pub fn convert(catalogue: &Catalogue, cents: i64, currency: Currency) -> Option<Money> {
     let rate = catalogue.per_euro(currency)?;
     let minor = libm::rint(cents as f64 / 100.0 * rate * currency.minor_per_major());

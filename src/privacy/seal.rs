@@ -98,11 +98,7 @@ fn seal(cipher: &Aes256GcmSiv, plain: &[u8], address: &str) -> Vec<u8> {
     [nonce.as_slice(), &sealed].concat()
 }
 
-fn open(
-    cipher: &Aes256GcmSiv,
-    sealed: &[u8],
-    address: &str,
-) -> Result<Zeroizing<Vec<u8>>, Broken> {
+fn open(cipher: &Aes256GcmSiv, sealed: &[u8], address: &str) -> Result<Zeroizing<Vec<u8>>, Broken> {
     let (nonce, body) = sealed.split_first_chunk::<NONCE_BYTES>().ok_or(Broken)?;
     let payload = Payload { msg: body, aad: address.as_bytes() };
     cipher.decrypt(&Nonce::from(*nonce), payload).map(Zeroizing::new).map_err(|_| Broken)

@@ -47,8 +47,9 @@ pub fn between(
     if search.max_connections > 0 {
         builder.changes(from, to, &mut journeys);
     }
-    journeys.sort_by_key(|journey| (journey.arrives.as_second() - journey.departs.as_second(),
-        journey.departs));
+    journeys.sort_by_key(|journey| {
+        (journey.arrives.as_second() - journey.departs.as_second(), journey.departs)
+    });
     journeys.truncate(JOURNEYS_MAX);
     journeys
 }
@@ -124,11 +125,8 @@ impl Builder<'_> {
 
     /// Every way over a third airport.
     fn changes(&self, from: AirportIndex, to: AirportIndex, journeys: &mut Vec<Journey>) {
-        let direct = self
-            .catalogue
-            .at(from)
-            .coordinates
-            .distance_km(&self.catalogue.at(to).coordinates);
+        let direct =
+            self.catalogue.at(from).coordinates.distance_km(&self.catalogue.at(to).coordinates);
         let miles_max = direct / 1.609_344 * DETOUR_MAX_PERCENT / 100.0 + 100.0;
         for first in self.schedule.departing(from).iter().filter(|route| route.to != to) {
             let Some(second) = self.schedule.route(first.to, to) else { continue };

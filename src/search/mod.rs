@@ -216,9 +216,12 @@ impl Finder {
         if !nonsense.is_empty() {
             return Err(nonsense);
         }
-        Ok(search.slices.iter().zip(ends).map(|(slice, (from, to))| {
-            self.journeys(&from, &to, slice.departure_date, search)
-        }).collect())
+        Ok(search
+            .slices
+            .iter()
+            .zip(ends)
+            .map(|(slice, (from, to))| self.journeys(&from, &to, slice.departure_date, search))
+            .collect())
     }
 
     fn journeys(
@@ -311,12 +314,9 @@ impl Finder {
 fn rank((journeys, cents): &(Vec<&Journey>, i64)) -> f64 {
     const CENTS_PER_HOUR: f64 = 1_500.0;
     const CENTS_PER_CHANGE: f64 = 3_000.0;
-    let seconds: i64 =
-        journeys.iter().map(|j| j.arrives.as_second() - j.departs.as_second()).sum();
+    let seconds: i64 = journeys.iter().map(|j| j.arrives.as_second() - j.departs.as_second()).sum();
     let changes: usize = journeys.iter().map(|journey| journey.legs.len() - 1).sum();
-    *cents as f64
-        + CENTS_PER_HOUR * seconds as f64 / 3600.0
-        + CENTS_PER_CHANGE * changes as f64
+    *cents as f64 + CENTS_PER_HOUR * seconds as f64 / 3600.0 + CENTS_PER_CHANGE * changes as f64
 }
 
 fn sorting(offers: &[Offer]) -> Sorting {

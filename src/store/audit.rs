@@ -51,8 +51,7 @@ impl Reader<'_> {
 
     /// Rows of a table of the data map, by region.
     pub async fn rows_per_region(&self, table: &str, class: Class) -> Result<RowsPerRegion, Error> {
-        let query =
-            if class == Class::Global { &sql::ROWS_ALL } else { &sql::ROWS_PER_REGION };
+        let query = if class == Class::Global { &sql::ROWS_ALL } else { &sql::ROWS_PER_REGION };
         let rows = self.text(query.0.name, &query.of(table)).await?;
         Ok(rows.iter().map(|row| (row.get("region"), row.get("rows"))).collect())
     }

@@ -64,7 +64,8 @@ impl DatabaseUrl {
             .connect_timeout(CONNECT_PATIENCE)
             .keepalives_idle(KEEPALIVES_IDLE);
         if let Some(timeout) = statement_timeout {
-            let asked = config.get_options().map(|options| format!("{options} ")).unwrap_or_default();
+            let asked =
+                config.get_options().map(|options| format!("{options} ")).unwrap_or_default();
             config.options(format!("{asked}-c statement_timeout={}", timeout.as_millis()));
         }
         config
@@ -85,7 +86,9 @@ impl FromStr for DatabaseUrl {
             "not a database URL; write postgresql://user:password@host:port/database".to_owned()
         })?;
         if config.get_hosts().is_empty() {
-            return Err("the database URL names no host; write postgresql://user@host/database".into());
+            return Err(
+                "the database URL names no host; write postgresql://user@host/database".into()
+            );
         }
         Ok(Self { config, text: text.to_owned() })
     }
@@ -101,7 +104,8 @@ impl fmt::Debug for DatabaseUrl {
 fn tls() -> MakeRustlsConnect {
     let mut roots = rustls::RootCertStore::empty();
     roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
-    let config = rustls::ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
+    let config =
+        rustls::ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
     MakeRustlsConnect::new(config)
 }
 
@@ -121,7 +125,9 @@ pub(super) fn pool(url: &DatabaseUrl, connections_max: usize) -> Result<Pool, Er
         .create_timeout(Some(CONNECT_PATIENCE))
         .runtime(Runtime::Tokio1)
         .build()
-        .map_err(|error| Error::NotReady(format!("the connection pool could not be built: {error}")))
+        .map_err(|error| {
+            Error::NotReady(format!("the connection pool could not be built: {error}"))
+        })
 }
 
 /// One connection outside the pool, with its driver running beside it.

@@ -37,7 +37,8 @@ impl Engine {
         } else {
             number("PostgreSQL ").map(|(major, _)| Self::Postgres(major))
         };
-        let asked = "give MERIDIAN_DATABASE_URL of PostgreSQL 15 to 18 or CockroachDB 24.1 or newer";
+        let asked =
+            "give MERIDIAN_DATABASE_URL of PostgreSQL 15 to 18 or CockroachDB 24.1 or newer";
         match engine {
             Some(Self::Postgres(major)) if (POSTGRES_MIN..=POSTGRES_MAX).contains(&major) => {
                 Ok(Self::Postgres(major))

@@ -82,9 +82,11 @@ pub struct Report {
 
 /// Brings a database to this build's schema and to the regions' list. Run as one job, never by nodes.
 pub async fn migrate(url: &DatabaseUrl, registry: &Registry) -> Result<Report, Error> {
-    let store = Store::open(&StoreConfig { connections_max: 2, ..StoreConfig::new(url.clone()) }).await?;
+    let store =
+        Store::open(&StoreConfig { connections_max: 2, ..StoreConfig::new(url.clone()) }).await?;
     let engine = store.engine();
     let (mut client, driver) = connect::single(url, None).await?;
+    run_all(&client, regions::session(engine.is_cockroach())).await?;
     let mut ran = Vec::new();
     if engine.is_cockroach() {
         ran = run_all(&client, regions::plan(&client, engine, url, registry).await?).await?;
@@ -117,7 +119,8 @@ async fn take_lock(client: &tokio_postgres::Client, holder: &str) -> Result<(), 
         }
         if deadline.passed() {
             return Err(Error::NotReady(
-                "another migration holds the lock; wait for it, or for ten minutes if it died".into(),
+                "another migration holds the lock; wait for it, or for ten minutes if it died"
+                    .into(),
             ));
         }
         tokio::time::sleep(LOCK_PAUSE).await;
@@ -157,7 +160,10 @@ async fn run_all(
     statements: Vec<String>,
 ) -> Result<Vec<String>, Error> {
     for statement in &statements {
-        #[expect(clippy::disallowed_methods, reason = "schema statements run one by one, unretried")]
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "schema statements run one by one, unretried"
+        )]
         client.batch_execute(statement).await?;
     }
     Ok(statements)
@@ -178,4 +184,3 @@ pub async fn check(store: &Store) -> Result<(), Error> {
     }
     Ok(())
 }
-

@@ -3,21 +3,21 @@
 //! One way to write: [`Store::tx`]. One way to read outside a transaction: [`Store::fresh`].
 //! The two engines differ in [`engine`] and in [`migrate`], nowhere above.
 
+pub mod audit;
+pub mod connect;
+pub mod datamap;
 pub mod engine;
 pub mod error;
-pub mod sql;
-pub mod connect;
-pub mod tx;
-pub mod read;
 pub mod faults;
-pub mod migrate;
-pub mod regions;
-pub mod datamap;
-pub mod travellers;
-pub mod orders;
 pub mod inventory;
+pub mod migrate;
+pub mod orders;
+pub mod read;
+pub mod regions;
 pub mod release;
-pub mod audit;
+pub mod sql;
+pub mod travellers;
+pub mod tx;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

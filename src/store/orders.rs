@@ -138,6 +138,8 @@ pub struct OrderRow {
     pub payment_required_by: Option<Timestamp>,
     /// Why it came to nothing.
     pub failure: Option<String>,
+    /// Whether a payment is under way, so that its outcome must be awaited.
+    pub paying: bool,
     /// When it was accepted.
     pub created_at: Timestamp,
     /// When its last event was written.
@@ -365,11 +367,7 @@ impl Tx {
     }
 
     /// Lets an order go until later; `None` when somebody else has taken over.
-    pub async fn order_postpone(
-        &self,
-        work: &Work,
-        pause: Duration,
-    ) -> Result<Option<i64>, Error> {
+    pub async fn order_postpone(&self, work: &Work, pause: Duration) -> Result<Option<i64>, Error> {
         let row = self
             .opt(
                 &sql::orders::order_postpone,
@@ -393,11 +391,7 @@ pub enum Mine<T> {
 
 impl Reader<'_> {
     /// One's own order, and whether the session is open, in one statement.
-    pub async fn order_get(
-        &self,
-        id: OrderId,
-        token_hash: &[u8],
-    ) -> Result<Mine<OrderRow>, Error> {
+    pub async fn order_get(&self, id: OrderId, token_hash: &[u8]) -> Result<Mine<OrderRow>, Error> {
         let row = self
             .opt(&sql::orders::order_get, &[&id.home().locality, &token_hash, &id.uuid()])
             .await?;
@@ -506,6 +500,7 @@ fn order_row(home: RegionId, row: &Row) -> Result<OrderRow, Error> {
         documents: row.get("documents"),
         payment_required_by: row.get("payment_required_by"),
         failure: row.get("failure"),
+        paying: row.get("paying"),
         created_at: row.get("created_at"),
         updated_at: row.get("updated_at"),
     })

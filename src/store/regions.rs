@@ -17,6 +17,7 @@ const PRESENT_POSTGRES: &str = include_str!("../../sql/regions/present.postgres.
 const PRESENT_COCKROACH: &str = include_str!("../../sql/regions/present.cockroach.sql");
 const PRIMARY_REGION: &str = include_str!("../../sql/regions/primary_region.cockroach.sql");
 const ADD_REGION: &str = include_str!("../../sql/regions/add_region.cockroach.sql");
+const SESSION_COCKROACH: &str = include_str!("../../sql/regions/session.cockroach.sql");
 const SUPER_REGION: &str = include_str!("../../sql/regions/super_region.cockroach.sql");
 
 pub(super) async fn plan(
@@ -26,7 +27,10 @@ pub(super) async fn plan(
     registry: &Registry,
 ) -> Result<Vec<String>, Error> {
     let question = if engine.is_cockroach() { PRESENT_COCKROACH } else { PRESENT_POSTGRES };
-    #[expect(clippy::disallowed_methods, reason = "the migrator's own connection, outside the pool")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the migrator's own connection, outside the pool"
+    )]
     let rows = client.query(question, &[]).await?;
     let present: BTreeSet<String> = rows.iter().filter_map(|row| row.get(0)).collect();
     Ok(if engine.is_cockroach() {
@@ -34,6 +38,11 @@ pub(super) async fn plan(
     } else {
         postgres(registry, &present)
     })
+}
+
+/// What the migrator's session must be told before anything else.
+pub(super) fn session(cockroach: bool) -> Vec<String> {
+    if cockroach { vec![fill(SESSION_COCKROACH, &[])] } else { Vec::new() }
 }
 
 /// A partition of each personal table for each region that is not there yet.
@@ -47,9 +56,9 @@ pub fn postgres(registry: &Registry, present: &BTreeSet<String>) -> Vec<String> 
         .with_rows()
         .filter(|region| !present.contains(&region.locality))
         .flat_map(|region| {
-            personal
-                .iter()
-                .map(move |table| fill(PARTITION, &[("table", table), ("region", &region.locality)]))
+            personal.iter().map(move |table| {
+                fill(PARTITION, &[("table", table), ("region", &region.locality)])
+            })
         })
         .collect()
 }

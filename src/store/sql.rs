@@ -45,7 +45,12 @@ macro_rules! query {
         Query {
             name: concat!(stringify!($room), "/", $file),
             text: include_str!(concat!(
-                env!("CARGO_MANIFEST_DIR"), "/sql/queries/", stringify!($room), "/", $file, ".sql"
+                env!("CARGO_MANIFEST_DIR"),
+                "/sql/queries/",
+                stringify!($room),
+                "/",
+                $file,
+                ".sql"
             )),
         }
     };

@@ -73,7 +73,10 @@ impl Open {
     /// Sends a control statement: BEGIN, COMMIT, ROLLBACK.
     async fn control(&self, text: &str) -> Result<(), Error> {
         self.store.counts.round_trip();
-        #[expect(clippy::disallowed_methods, reason = "this is the one place that opens and commits")]
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "this is the one place that opens and commits"
+        )]
         Ok(self.connection().batch_execute(text).await?)
     }
 }
@@ -166,7 +169,12 @@ impl Store {
             if !again {
                 return Err(Abort::Failed(error));
             }
-            tracing::debug!(txn = name, attempt, sqlstate = error.sql_state(), "transaction retried");
+            tracing::debug!(
+                txn = name,
+                attempt,
+                sqlstate = error.sql_state(),
+                "transaction retried"
+            );
             let reason = if fate == Fate::Again { "serialization" } else { "unknown_outcome" };
             metrics::counter!("meridian_db_txn_retries_total", "txn" => name, "reason" => reason)
                 .increment(1);

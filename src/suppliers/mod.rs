@@ -1,9 +1,9 @@
 //! Other companies: airlines and the payment provider. Every call has a stable key, a deadline, and
 //! one of three ends: done, refused, or *unknown* — and a time-out is unknown, never refused.
 
+pub mod airline;
 pub mod http;
 pub mod payments;
-pub mod airline;
 pub mod sandbox;
 
 /// How a call to another company ended.

@@ -162,7 +162,7 @@ async fn authorize(
 ) -> Response {
     let token = body["token"].as_str().unwrap_or_default().to_owned();
     sandbox.once("authorize", &headers, token == "tok_lost", |books| {
-        if token == "tok_decline" || !body["amount_minor"].as_i64().is_some_and(|a| a > 0) {
+        if token == "tok_decline" || body["amount_minor"].as_i64().is_none_or(|a| a <= 0) {
             return refused(StatusCode::PAYMENT_REQUIRED, "declined");
         }
         let id = format!("auth_{:06}", books.next());

@@ -23,7 +23,7 @@ const COUNTRIES = (
   "ZM ZW"
 ).split(" ");
 
-/** Those with a rate of the European Central Bank; all have the minor units of ISO 4217 in CLDR. */
+/** Those with a reference rate of the European Central Bank. */
 const CURRENCIES = (
   "EUR USD GBP AUD BRL CAD CHF CNY CZK DKK HKD HUF IDR ILS INR ISK JPY KRW MXN MYR NOK NZD " +
   "PHP PLN RON SEK SGD THB TRY ZAR"
@@ -36,7 +36,7 @@ const SHOWN_AT_ONCE = 8;
 /** What the page knows: the regions, the one that serves it, and the residence that was looked up. */
 const known = { regions: [], here: "", residence: null, country: "" };
 
-const place = (name) => known.regions.find((region) => region.name === name)?.place ?? name;
+const place = (name) => known.regions.find((each) => each.name === name)?.place ?? name;
 
 // Where everything lives
 
@@ -80,7 +80,8 @@ function tellHome() {
 function regionLine(region, home) {
   const tags = [
     region.name === known.here && h("span", { class: "tag here" }, "serves this page"),
-    region.name === home && h("span", { class: "tag homed" }, who() ? "your home" : "would be your home"),
+    region.name === home &&
+      h("span", { class: "tag homed" }, who() ? "your home" : "would be your home"),
     region.state !== "active" && h("span", { class: "tag" }, region.state),
   ];
   return h("li", {},
@@ -186,8 +187,13 @@ function welcome(form) {
   say(`Logged in; your data lives in ${place(who().home.region)}`);
 }
 
+/** On a shared computer nothing of hers stays, not even in a view that is hidden. */
 async function leave() {
   await logOut();
+  for (const view of ["view-book", "view-trips", "view-trip"]) {
+    byId(view).replaceChildren();
+    delete byId(view).dataset.shown;
+  }
   location.hash = "#/";
   say("Logged out");
 }
@@ -220,7 +226,9 @@ async function findPlaces(text, signal) {
 }
 
 function setUpSearch() {
-  for (const name of ["origin", "destination"]) search.finders[name] = placeFinder(byId(name), findPlaces);
+  for (const name of ["origin", "destination"]) {
+    search.finders[name] = placeFinder(byId(name), findPlaces);
+  }
   for (let number = 1; number <= PASSENGERS_MAX; number += 1) {
     byId("passengers").append(h("option", { value: number }, number));
   }
@@ -255,10 +263,9 @@ async function question() {
     !to && { pointer: "/slices/0/destination", detail: "choose a place from the list" },
   ].filter(Boolean);
   if (missing.length) throw new Problem({ status: 422, title: "Where to?", errors: missing });
-  const slices = [{ origin: from.iata, destination: to.iata, departure_date: byId("departs").value }];
-  if (kind() === "return") {
-    slices.push({ origin: to.iata, destination: from.iata, departure_date: byId("returns").value });
-  }
+  const slice = (origin, destination, departure_date) => ({ origin, destination, departure_date });
+  const slices = [slice(from.iata, to.iata, byId("departs").value)];
+  if (kind() === "return") slices.push(slice(to.iata, from.iata, byId("returns").value));
   return {
     slices,
     passengers: Number(byId("passengers").value),
@@ -301,8 +308,8 @@ function showResults() {
   byId("results-title").textContent = `${places[0].name} to ${places[1].name}`;
   const days = body.slices.map((slice) => day(slice.departure_date)).join(" – ");
   const people = count(body.passengers, "passenger");
-  const total = offers.length ? `${count(offers.length, "offer")}. Prices are for all, everything included.` : "";
-  byId("results-about").textContent = `${days} · ${people}. ${total}`;
+  const all = `${count(offers.length, "offer")}; prices are for all, everything included.`;
+  byId("results-about").textContent = `${days} · ${people}. ${offers.length ? all : ""}`;
   byId("tabs").hidden = !offers.length;
   if (!offers.length) {
     const hint = "Try another day, another cabin, or allow a change.";
@@ -310,7 +317,8 @@ function showResults() {
     return;
   }
   const tabs = [["best", "Best"], ["cheapest", "Cheapest"], ["fastest", "Fastest"]];
-  byId("tabs").replaceChildren(...tabs.map(([order, label]) => orderTab(order, label, offers, sorting)));
+  const tab = ([order, label]) => orderTab(order, label, offers, sorting);
+  byId("tabs").replaceChildren(...tabs.map(tab));
   showOffers();
 }
 
@@ -342,7 +350,8 @@ function showOffers() {
     byId("offers").querySelectorAll(".offer .primary")[shown]?.focus();
   };
   const left = found.offers.length - shown;
-  const button = h("button", { type: "button", class: "secondary wide", onclick: more }, `Show more (${left})`);
+  const look = { type: "button", class: "secondary wide", onclick: more };
+  const button = h("button", look, `Show more (${left})`);
   byId("offers").setAttribute("aria-labelledby", `by-${order}`);
   byId("offers").replaceChildren(...cards, left > 0 ? button : "");
 }
@@ -391,7 +400,9 @@ function route(focus = true) {
   const [, view = "", id] = /^#\/(book|trips|trip)?(?:\/(\w+))?$/.exec(location.hash) ?? [];
   if (location.hash && !location.hash.startsWith("#/")) return;
   const name = view || "search";
-  for (const section of document.querySelectorAll(".view")) section.hidden = section.id !== `view-${name}`;
+  for (const section of document.querySelectorAll(".view")) {
+    section.hidden = section.id !== `view-${name}`;
+  }
   for (const link of document.querySelectorAll("nav a")) {
     const current = link.hash === (name === "search" ? "#/" : "#/trips") && name !== "book";
     if (current) link.setAttribute("aria-current", "page");
@@ -413,7 +424,8 @@ function start() {
     .map(([name, code]) => h("option", { value: code }, name));
   // Nothing is chosen beforehand: residence is declared by a person, not guessed from a browser.
   for (const id of ["country", "up-country"]) {
-    byId(id).append(h("option", { value: "" }, "Choose…"), ...options.map((option) => option.cloneNode(true)));
+    const copies = options.map((option) => option.cloneNode(true));
+    byId(id).append(h("option", { value: "" }, "Choose…"), ...copies);
   }
   byId("country").addEventListener("change", (event) =>
     chooseCountry(event.target.value, byId("look"), "answer"));

@@ -37,10 +37,7 @@ async fn page(kind: &'static str, text: &'static str) -> Response {
 /// The map of the world (TopoJSON) as it lies in the repository: every browser reads gzip, and no
 /// node unpacks and packs it for each.
 async fn world() -> Response {
-    let headers = [
-        (CONTENT_TYPE, "application/json"),
-        (CONTENT_ENCODING, "gzip"),
-        (CACHE_CONTROL, KEEP_MAP),
-    ];
+    let headers =
+        [(CONTENT_TYPE, "application/json"), (CONTENT_ENCODING, "gzip"), (CACHE_CONTROL, KEEP_MAP)];
     (headers, include_bytes!("../../data/world.json.gz").as_slice()).into_response()
 }

@@ -22,10 +22,24 @@ function fill(node, properties, children) {
 
 export const byId = (id) => document.getElementById(id);
 
-/** A price; how many minor units make one is the currency's own affair. */
+/**
+ * The minor units of ISO 4217 where they are not 2, as the server counts. A browser's own table is
+ * no help: it says how people write prices, and gives HUF and IDR none, which would show a price a
+ * hundred times too high.
+ */
+const EXPONENTS = new Map([
+  ..."BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF"
+    .split(" ").map((code) => [code, 0]),
+  ..."BHD IQD JOD KWD LYD OMR TND".split(" ").map((code) => [code, 3]),
+  ..."CLF UYW".split(" ").map((code) => [code, 4]),
+]);
+
+/** A price from its minor units. */
 export function money({ amount_minor, currency }) {
-  const format = new Intl.NumberFormat("en", { style: "currency", currency });
-  return format.format(amount_minor / 10 ** format.resolvedOptions().maximumFractionDigits);
+  const digits = EXPONENTS.get(currency) ?? 2;
+  return new Intl.NumberFormat("en", {
+    style: "currency", currency, minimumFractionDigits: digits, maximumFractionDigits: digits,
+  }).format(amount_minor / 10 ** digits);
 }
 
 export const countryName = (code) =>
@@ -43,7 +57,8 @@ export const moment = (instant) =>
 
 export function duration(minutes) {
   const [hours, rest] = [Math.floor(minutes / 60), minutes % 60];
-  return [hours ? `${hours} h` : "", rest || !hours ? `${rest} min` : ""].filter(Boolean).join(" ");
+  const parts = [hours ? `${hours}\u00a0h` : "", rest || !hours ? `${rest}\u00a0min` : ""];
+  return parts.filter(Boolean).join("\u00a0");
 }
 
 export const count = (number, one, many = `${one}s`) => `${number} ${number === 1 ? one : many}`;
@@ -90,7 +105,8 @@ export function journey(slice) {
       h("span", { class: "line", "aria-hidden": "true" }, dots),
       h("span", { class: dots.length ? "" : "direct" }, changes(slice))),
     h("p", { class: "end" },
-      h("b", {}, arrival(first.departing_at, last.arriving_at)), h("span", {}, slice.destination)),
+      h("b", {}, arrival(first.departing_at, last.arriving_at)),
+      h("span", {}, slice.destination)),
     h("p", { class: "carriers" }, `${day(first.departing_at)} · ${carriers}`));
 }
 
@@ -98,7 +114,8 @@ export function journey(slice) {
 export function flights(slices) {
   const rows = slices.flatMap((slice) => slice.segments).map((segment) =>
     h("li", {},
-      h("b", { class: "code" }, segment.flight), ` ${segment.carrier}, ${day(segment.departing_at)}: `,
+      h("b", { class: "code" }, segment.flight),
+      ` ${segment.carrier}, ${day(segment.departing_at)}: `,
       `${clock(segment.departing_at)} ${segment.origin} – `,
       arrival(segment.departing_at, segment.arriving_at), ` ${segment.destination}`,
       h("small", {}, ` local times, ${segment.miles.toLocaleString("en")} miles`)));
@@ -128,17 +145,19 @@ export function clearProblem(form) {
 export function showProblem(form, problem) {
   clearProblem(form);
   if (problem.name === "AbortError") return;
-  const homeless = (problem.errors ?? []).filter((error) => !besideField(form, error));
-  const placed = (problem.errors ?? []).length > homeless.length;
-  const general = homeless.length || !placed ? problem.detail : "";
+  const errors = problem.errors ?? [];
+  const homeless = errors.filter((error) => !besideField(form, error));
+  const marked = errors.length > 0 && homeless.length === 0;
+  const title = marked ? "Please look at the marked fields." : problem.title;
   form.querySelector(".problem")?.replaceChildren(h("div", {},
-    h("strong", {}, problem.title ?? "This page made a mistake"),
-    problem.errors?.length ? null : h("p", {}, general),
+    h("strong", {}, title ?? "This page made a mistake"),
+    !errors.length && h("p", {}, problem.detail),
     homeless.map((error) => h("p", {}, `${error.pointer}: ${error.detail}`)),
     problem.charged && h("p", {}, charged(problem.charged)),
-    problem.request_id && h("small", {}, `Request ${problem.request_id}`)));
+    !marked && problem.request_id && h("small", {}, `Request ${problem.request_id}`)));
   form.querySelector("[aria-invalid]")?.focus();
-  if (!(problem.status >= 0)) console.error(problem);
+  // Not an answer of a region but a bug of ours: the console keeps the trace.
+  if (problem.status === undefined) console.error(problem);
 }
 
 function besideField(form, { pointer, detail }) {
@@ -200,7 +219,7 @@ export function placeFinder(input, lookUp) {
   };
   const mark = (index) => {
     state.active = index;
-    [...list.children].forEach((option, at) => option.setAttribute("aria-selected", at === index));
+    [...list.children].forEach((each, at) => each.setAttribute("aria-selected", at === index));
     const option = list.children[index];
     option?.scrollIntoView({ block: "nearest" });
     if (option?.id) input.setAttribute("aria-activedescendant", option.id);
@@ -208,7 +227,8 @@ export function placeFinder(input, lookUp) {
   const open = (places) => {
     state.places = places;
     list.replaceChildren(...places.map((place, at) => placeOption(input, place, at, choose)));
-    if (!places.length) list.append(h("li", { class: "none" }, "No place of that name has flights"));
+    const none = "No place of that name has flights";
+    if (!places.length) list.append(h("li", { class: "none" }, none));
     list.hidden = false;
     input.setAttribute("aria-expanded", "true");
     mark(places.length ? 0 : -1);
@@ -225,8 +245,12 @@ export function placeFinder(input, lookUp) {
   };
   input.addEventListener("input", ask);
   input.addEventListener("focus", () => input.select());
-  input.addEventListener("blur", () => (state.active >= 0 ? choose(state.places[state.active]) : close()));
-  input.addEventListener("keydown", (event) => finderKey(event, state, { mark, choose, close, ask }));
+  input.addEventListener("blur", () => {
+    if (state.active >= 0) choose(state.places[state.active]);
+    else close();
+  });
+  input.addEventListener("keydown", (event) =>
+    finderKey(event, state, { mark, choose, close, ask }));
   // Who types and sends at once means the first place, as if the list had opened in time.
   const settle = async () => {
     const typed = input.value.trim();
@@ -254,7 +278,8 @@ function finderKey(event, state, { mark, choose, close, ask }) {
 function placeOption(input, place, at, choose) {
   const kinds = { metro: "All airports", airport: "Airport", city: "City" };
   const option = h("li", { role: "option", id: `${input.id}-${at}`, "aria-selected": "false" },
-    h("span", {}, h("b", {}, place.name), h("small", {}, `${kinds[place.kind]} · ${place.country}`)),
+    h("span", {},
+      h("b", {}, place.name), h("small", {}, `${kinds[place.kind]} · ${place.country}`)),
     h("span", { class: "code" }, place.iata));
   // The mouse button goes down before the field loses its focus; a click would come too late.
   option.addEventListener("mousedown", (event) => {
@@ -279,7 +304,8 @@ function project([longitude, latitude]) {
   return [WIDTH / 2 + x * scale, MIDDLE - y * scale];
 }
 
-const path = (points) => points.map((point) => point.map((n) => n.toFixed(1)).join(",")).join("L");
+const pair = (point) => point.map((number) => number.toFixed(1)).join(",");
+const path = (points) => points.map(pair).join("L");
 
 /** A ring that crosses the 180th meridian goes on beyond it, instead of back around the world. */
 function unbroken(ring) {
@@ -339,7 +365,8 @@ export function markRegions(map, list, here, home) {
   if (from && to && from !== to) {
     const [[x1, y1], [x2, y2]] = [spot(from), spot(to)];
     const lift = Math.min(y1, y2) - Math.abs(x2 - x1) / 4 - 12;
-    parts.push(svg("path", { class: "way", d: `M${x1},${y1}Q${(x1 + x2) / 2},${lift} ${x2},${y2}` }));
+    const d = `M${x1},${y1}Q${(x1 + x2) / 2},${lift} ${x2},${y2}`;
+    parts.push(svg("path", { class: "way", d }));
   }
   for (const region of list) {
     const [x, y] = spot(region);
@@ -348,7 +375,7 @@ export function markRegions(map, list, here, home) {
       return dx > 0 && dx < 120 && Math.abs(dy) < 60;
     });
     const is = [region.name === here && "here", region.name === home && "home"].filter(Boolean);
-    const [side, anchor] = crowded ? [-14, "end"] : [14, "start"];
+    const [side, anchor] = crowded ? [-19, "end"] : [19, "start"];
     parts.push(svg("g", { class: `region ${is.join(" ")} ${region.state}` },
       is.length ? svg("circle", { class: "halo", cx: x, cy: y, r: 13 }) : null,
       svg("circle", { cx: x, cy: y, r: 6 }),

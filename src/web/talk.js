@@ -23,7 +23,8 @@ export class Problem extends Error {
 
   /** A problem that the page itself sees with one field. */
   static field(pointer, detail) {
-    return new Problem({ status: 422, title: "Something is missing", errors: [{ pointer, detail }] });
+    const title = "Something is missing";
+    return new Problem({ status: 422, title, errors: [{ pointer, detail }] });
   }
 }
 
@@ -207,7 +208,8 @@ export const abandon = (name) => remember(`intent.${name}`, null);
 
 /**
  * Asks for something that must happen at most once. The key is stored with the intent before the
- * first byte leaves, and every repetition carries it, also after a reload, until the outcome is known.
+ * first byte leaves, and every repetition carries it, also after a reload, until the outcome is
+ * known.
  */
 export async function act(name, path, body) {
   let intent = unsettled(name);

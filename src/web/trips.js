@@ -156,6 +156,8 @@ function bookingForm(offer, lost, ask) {
     try {
       const order = await act("book", "/v1/orders", body);
       remember("offer", null);
+      // The names have reached their home; the page needs them no longer.
+      made.reset();
       location.hash = `#/trip/${order.id}`;
     } finally {
       lock(made, Boolean(unsettled("book")));

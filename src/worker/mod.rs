@@ -87,7 +87,13 @@ impl Worker {
         tracker.wait().await;
     }
 
-    async fn spawn(&self, tracker: &TaskTracker, room: &Arc<Semaphore>, order: OrderId, epoch: i64) {
+    async fn spawn(
+        &self,
+        tracker: &TaskTracker,
+        room: &Arc<Semaphore>,
+        order: OrderId,
+        epoch: i64,
+    ) {
         let permit = Arc::clone(room).acquire_owned().await.expect("never closed");
         let driver = self.driver.clone();
         tracker.spawn(TraceContext::begin().scope(async move {

@@ -57,7 +57,8 @@ async fn an_address_has_one_account_in_the_whole_world() {
     let ada = Person::berliner(&lab).await;
     for (country, region) in [("DE", "eu-central"), ("US", "us-east")] {
         let url = format!("{}/v1/travellers", lab.url(region));
-        let body = json!({"email": format!(" {} ", ada.email.to_uppercase()), "password": "another one"});
+        let body =
+            json!({"email": format!(" {} ", ada.email.to_uppercase()), "password": "another one"});
         let request = reqwest::Client::new().post(url).header("residence-country", country);
         Answer::of(request.json(&body)).await.refuses(409, "address_taken");
     }

@@ -25,8 +25,13 @@ async fn an_instant_order_is_accepted_paid_and_ticketed() {
     assert_eq!(ticketed["documents"].as_array().unwrap().len(), 1);
     assert_eq!(ticketed["available_actions"], json!(["cancel"]));
     let events = ada.events(&order).await;
-    let path = ["order.requested", "payment.authorized", "order.confirmed", "payment.captured",
-        "ticket.issued"];
+    let path = [
+        "order.requested",
+        "payment.authorized",
+        "order.confirmed",
+        "payment.captured",
+        "ticket.issued",
+    ];
     assert_eq!(events, path);
     assert_eq!(lab.seats().await, (0, 1));
     let outbox = "SELECT count(*) FROM outbox";
@@ -56,6 +61,24 @@ async fn a_held_order_is_paid_later() {
     ada.wait(&order, "ticketed").await;
     assert_eq!((lab.journal("authorize").await, lab.journal("capture").await), (1, 1));
     assert_eq!(lab.seats().await, (0, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_a_payment_is_under_way_nothing_else_is_taken() {
+    let lab = Lab::start().await;
+    let ada = Person::berliner(&lab).await;
+    let order = id(&ada.book(&new_key(), &hold(&an_offer(&lab).await)).await.is(202));
+    ada.wait(&order, "held").await;
+    lab.fault("authorize", "lost_reply", 3).await;
+    let pay = json!({"order_id": order, "payment": {"token": "tok_visa"}});
+    let paying = ada.post("/v1/payments", &new_key(), &pay).await.is(202);
+    assert_eq!(paying.data()["available_actions"], json!([]));
+    let second = ada.post("/v1/payments", &new_key(), &pay).await;
+    assert_eq!(second.refuses(409, "order_state_conflict").json()["charged"], "unknown");
+    let cancel = format!("/v1/orders/{order}/cancel");
+    ada.post(&cancel, &new_key(), &Value::Null).await.refuses(409, "order_state_conflict");
+    ada.wait(&order, "ticketed").await;
+    assert_eq!((lab.journal("authorize").await, lab.journal("capture").await), (1, 1));
 }
 
 /// Leaves one seat on the flight of an offer.
@@ -129,7 +152,10 @@ async fn a_declined_card_frees_the_seat() {
     let body = instant(&an_offer(&lab).await, "Lovelace", "tok_decline");
     let order = id(&ada.book(&new_key(), &body).await.is(202));
     let failed = ada.wait(&order, "failed").await;
-    assert_eq!((&failed["failure"], &failed["charged"]), (&json!("payment_declined"), &json!("no")));
+    assert_eq!(
+        (&failed["failure"], &failed["charged"]),
+        (&json!("payment_declined"), &json!("no"))
+    );
     assert_eq!(ada.events(&order).await, ["order.requested", "payment.failed"]);
     assert_eq!(lab.seats().await, (0, 0));
     assert_eq!(lab.journal("authorize").await, 0);
@@ -146,8 +172,8 @@ async fn an_airline_that_says_no_after_the_money_gives_it_back() {
         let order = id(&ada.book(&new_key(), &body).await.is(202));
         let failed = ada.wait(&order, "failed").await;
         assert_eq!((&failed["failure"], &failed["charged"]), (&json!(reason), &json!("no")));
-        let path = ["order.requested", "payment.authorized", "order.creation_failed",
-            "payment.voided"];
+        let path =
+            ["order.requested", "payment.authorized", "order.creation_failed", "payment.voided"];
         assert_eq!(ada.events(&order).await, path);
     }
     assert_eq!((lab.journal("authorize").await, lab.journal("void").await), (2, 2));

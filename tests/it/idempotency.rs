@@ -87,7 +87,9 @@ async fn missing_and_malformed_keys_are_told_apart() {
     let url = format!("{}/v1/orders", ada.url);
     let request = ada.http.post(&url).bearer_auth(&ada.token).json(&body);
     Answer::of(request).await.refuses(400, "idempotency_key_missing");
-    for key in ["short", "with spaces in the middle of it", &"x".repeat(256), "\"unfinished-quote-1"] {
+    for key in
+        ["short", "with spaces in the middle of it", &"x".repeat(256), "\"unfinished-quote-1"]
+    {
         ada.book(key, &body).await.refuses(400, "idempotency_key_invalid");
     }
     let twice = ada.http.post(&url).bearer_auth(&ada.token).json(&body);

@@ -52,7 +52,10 @@ async fn a_search_names_every_field_that_makes_no_sense() {
         let refused = post(&lab, "eu-central", "/v1/offer-requests", &body).await;
         let refused = refused.refuses(422, "validation_failed");
         let named = pointers(&refused);
-        assert!(named.iter().any(|p| pointer.starts_with(p.as_str())), "{pointer} {value}: {named:?}");
+        assert!(
+            named.iter().any(|p| pointer.starts_with(p.as_str())),
+            "{pointer} {value}: {named:?}"
+        );
     }
     let backwards = json!({"slices": [
         {"origin": "FRA", "destination": "JFK", "departure_date": day(40)},
@@ -106,7 +109,8 @@ async fn expired_and_foreign_offers_and_ids_are_told_apart() {
     lab.world.clock.advance(Duration::from_secs(31 * 60));
     let expired = ada.book(&new_key(), &hold(&offer)).await.refuses(410, "offer_expired");
     assert_eq!(expired.json()["charged"], "no");
-    for id in ["ord_euc1_xyz", "trv_euc1_00000000000000000000000000000000", "%00", "..%2f..%2fetc"] {
+    for id in ["ord_euc1_xyz", "trv_euc1_00000000000000000000000000000000", "%00", "..%2f..%2fetc"]
+    {
         ada.get(&format!("/v1/orders/{id}")).await.refuses(404, "not_found");
     }
     for id in ["orq_", "orq_AAAA", "off_x", &"x".repeat(3000)] {
@@ -156,9 +160,8 @@ async fn a_database_that_goes_away_is_said_and_comes_back() {
     let name = lab.database.database_name();
     let server = crate::lab::server().url();
     crate::lab::sql(&server, &format!("ALTER DATABASE {name} ALLOW_CONNECTIONS false")).await;
-    let cut = format!(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"
-    );
+    let cut =
+        format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'");
     crate::lab::sql(&server, &cut).await;
     let key = new_key();
     let refused = ada.book(&key, &hold(&offer)).await;

@@ -102,9 +102,8 @@ pub(crate) async fn count(url: &DatabaseUrl, text: &str) -> i64 {
 /// The places and the tiny schedule, shared by all tests; each has its own clock.
 fn world(registry: Registry) -> World {
     static WORLD: OnceLock<World> = OnceLock::new();
-    let shared = WORLD.get_or_init(|| {
-        World::build(registry, Profile::Tiny, SEED, Clock::default()).unwrap()
-    });
+    let shared = WORLD
+        .get_or_init(|| World::build(registry, Profile::Tiny, SEED, Clock::default()).unwrap());
     World { registry, clock: Clock::default(), ..shared.clone() }
 }
 
@@ -171,7 +170,8 @@ impl Lab {
         });
         let world = world(registry);
         let suppliers = sandbox(&world.clock, plan.hold).await;
-        let dir = std::env::temp_dir().join(format!("meridian-lab-{}", uuid::Uuid::new_v4().simple()));
+        let dir =
+            std::env::temp_dir().join(format!("meridian-lab-{}", uuid::Uuid::new_v4().simple()));
         Keys::make(&dir, registry.all()).unwrap();
         let keys = Arc::new(KeysDir(dir));
         let mut lab = Self { registry, world, database, suppliers, nodes: Vec::new(), keys };
@@ -225,8 +225,10 @@ impl Lab {
 
     /// Seats that orders hold and have bought, all flights together.
     pub(crate) async fn seats(&self) -> (i64, i64) {
-        let held = count(&self.database, "SELECT coalesce(sum(held), 0)::INT8 FROM inventory").await;
-        let sold = count(&self.database, "SELECT coalesce(sum(sold), 0)::INT8 FROM inventory").await;
+        let held =
+            count(&self.database, "SELECT coalesce(sum(held), 0)::INT8 FROM inventory").await;
+        let sold =
+            count(&self.database, "SELECT coalesce(sum(sold), 0)::INT8 FROM inventory").await;
         (held, sold)
     }
 }

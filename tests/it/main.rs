@@ -5,19 +5,19 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop loudly")]
 
-mod lab;
 mod asker;
+mod lab;
 
-mod residence;
 mod accounts;
-mod search;
+mod audit;
 mod booking;
 mod idempotency;
-mod saga;
-mod transactions;
-mod schema;
-mod audit;
 mod input;
-mod telemetry;
-mod statements;
 mod processes;
+mod residence;
+mod saga;
+mod schema;
+mod search;
+mod statements;
+mod telemetry;
+mod transactions;

@@ -160,7 +160,10 @@ async fn the_audit_tells_by_its_exit_code() {
     assert_eq!(dirty.status.code(), Some(2));
     assert!(words(&dirty).contains("may not home residents of DE"));
     let nothing = run(meridian().args([
-        "audit", "locality", "--database-url", "postgresql://x@127.0.0.1:9/none",
+        "audit",
+        "locality",
+        "--database-url",
+        "postgresql://x@127.0.0.1:9/none",
     ]));
     assert_eq!(nothing.status.code(), Some(1));
 }
@@ -210,7 +213,8 @@ async fn ctrl_c_and_a_kill_leave_no_process_and_no_lock() {
 #[test]
 fn without_postgresql_or_space_the_demo_says_what_to_do() {
     let dir = state_dir();
-    let none = run(demo(&dir).arg("--tour").stderr(Stdio::piped()).env("MERIDIAN_PG_BIN", "/nowhere"));
+    let none =
+        run(demo(&dir).arg("--tour").stderr(Stdio::piped()).env("MERIDIAN_PG_BIN", "/nowhere"));
     assert_eq!(none.status.code(), Some(1));
     assert!(words(&none).contains("MERIDIAN_PG_BIN"), "{}", words(&none));
 
@@ -231,8 +235,17 @@ fn strangers_understand_the_help_and_wrong_usage_has_its_own_code() {
     assert_eq!(help.status.code(), Some(0));
     let text = words(&help);
     for command in [
-        "demo", "serve", "work", "geodns", "migrate", "regions", "audit", "catalogue", "sandbox",
-        "keys", "openapi",
+        "demo",
+        "serve",
+        "work",
+        "geodns",
+        "migrate",
+        "regions",
+        "audit",
+        "catalogue",
+        "sandbox",
+        "keys",
+        "openapi",
     ] {
         assert!(text.contains(command), "{command}");
         let help = run(meridian().args([command, "--help"]));

@@ -21,10 +21,12 @@ async fn every_region_tells_where_a_resident_is_at_home() {
         assert_eq!(home["home"]["region"], "us-east");
     }
     let refused = get(&lab, "us-east", "/v1/residence?country=CN").await;
-    assert!(refused.refuses(422, "residence_unsupported").json()["detail"]
-        .as_str()
-        .unwrap()
-        .contains("China"));
+    assert!(
+        refused.refuses(422, "residence_unsupported").json()["detail"]
+            .as_str()
+            .unwrap()
+            .contains("China")
+    );
     get(&lab, "us-east", "/v1/residence?country=Narnia").await.refuses(422, "validation_failed");
     get(&lab, "us-east", "/v1/residence").await.refuses(400, "malformed");
 }
@@ -85,13 +87,20 @@ async fn her_rows_are_at_home_only_although_she_came_through_new_york() {
     assert_eq!(misdirected["home"]["url"], lab.url("eu-central"));
     assert_eq!(misdirected["retryable"], true);
 
-    let accepted = berliner.book(&new_key(), &instant(&offer, "Lovelace", "tok_visa")).await.is(202);
+    let accepted =
+        berliner.book(&new_key(), &instant(&offer, "Lovelace", "tok_visa")).await.is(202);
     let order = berliner.wait(&id(&accepted), "ticketed").await;
     assert_eq!(order["residency"]["home_region"], "eu-central");
-    for table in
-        ["traveller", "session", "orders", "order_event", "order_passenger", "outbox", "seat_hold",
-         "idempotency_key"]
-    {
+    for table in [
+        "traveller",
+        "session",
+        "orders",
+        "order_event",
+        "order_passenger",
+        "outbox",
+        "seat_hold",
+        "idempotency_key",
+    ] {
         let at_home = format!("SELECT count(*) FROM {table} WHERE region = 'eu-central'");
         let abroad = format!("SELECT count(*) FROM {table} WHERE region <> 'eu-central'");
         assert!(count(&lab.database, &at_home).await > 0, "{table}");

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use meridian::orders::driver::{Driver, LetGo};
 use meridian::domain::ids::OrderId;
+use meridian::orders::driver::{Driver, LetGo};
 use meridian::suppliers::airline::Airline;
 use meridian::suppliers::payments::Payments;
 

@@ -58,7 +58,9 @@ async fn the_data_map_and_the_database_say_the_same() {
         .collect();
     let mapped: BTreeSet<(String, String)> = datamap::tables()
         .iter()
-        .flat_map(|(table, about)| about.columns.keys().map(|column| (table.clone(), column.clone())))
+        .flat_map(|(table, about)| {
+            about.columns.keys().map(|column| (table.clone(), column.clone()))
+        })
         .collect();
     assert_eq!(found, mapped);
     assert_eq!(partitions.len(), 4 * 8, "a partition for each region of each personal table");

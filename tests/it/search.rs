@@ -10,7 +10,9 @@ async fn one_way_and_return_direct_and_with_one_change() {
     let lab = Lab::start().await;
     let direct = direct_offers(&lab, "FRA", "JFK", 1).await;
     assert!(!direct.is_empty());
-    assert!(direct.iter().all(|offer| offer["slices"][0]["segments"].as_array().unwrap().len() == 1));
+    assert!(
+        direct.iter().all(|offer| offer["slices"][0]["segments"].as_array().unwrap().len() == 1)
+    );
 
     let found = post(&lab, "us-east", "/v1/offer-requests", &question()).await.is(201);
     let location = found.header("location").unwrap().to_owned();

@@ -1,7 +1,8 @@
 -- order_get: one's own order; a session without the order is a row of nulls, no session no row.
 SELECT
     o.id, o.kind, o.state, o.version, o.itinerary, o.total_minor, o.currency, o.booking_reference,
-    o.documents, o.payment_required_by, o.failure, o.created_at, o.updated_at
+    o.documents, o.payment_required_by, o.failure, o.created_at, o.updated_at,
+    (o.payment_token IS NOT NULL) AS paying
 FROM session AS s
 LEFT JOIN orders AS o
     ON o.region = $1::text::crdb_internal_region AND o.id = $3 AND o.traveller_id = s.traveller_id
