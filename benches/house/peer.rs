@@ -57,7 +57,7 @@ fn script(traveller: &str) -> String {
     let uuid = traveller.rsplit('_').next().unwrap();
     let sealed = "'\\x".to_owned() + &"ab".repeat(36) + "'::bytea";
     let random = "decode(md5(random()::text) || md5(random()::text), 'hex')";
-    let order = "md5(':order' || random()::text)::uuid";
+    let order = "gen_random_uuid()";
     let segment = "{\"flight\": \"E1234\", \"carrier\": \"Aurora Lines\", \"origin\": \"FRA\"}";
     let itinerary = format!("'{{\"slices\": [{}]}}'::jsonb", [segment; 4].join(", "));
     let values = |list: &str| format!("ARRAY[{list}]");
@@ -85,7 +85,7 @@ fn script(traveller: &str) -> String {
             &values(&sealed),
             &values("1"),
             &values("'eu-central'"),
-            &values("'B' || :flight"),
+            &values("'B' || :flight::text"),
             &values("DATE '2027-01-01'"),
             "'economy'",
             "1",
@@ -95,7 +95,7 @@ fn script(traveller: &str) -> String {
         sql::inventory::seats_hold.text,
         &[
             &values("'eu-central'"),
-            &values("'B' || :flight"),
+            &values("'B' || :flight::text"),
             &values("DATE '2027-01-01'"),
             &values("10000000"),
             "'economy'",

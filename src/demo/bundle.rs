@@ -3,7 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::postgres::Refused;
+/// Why the server does not run, and what to do about it.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Refused(pub String);
 
 /// Oldest version that is taken.
 const VERSION_MIN: u32 = 15;

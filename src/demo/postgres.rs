@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, geteuid, kill_process};
 
-use super::bundle;
+use super::bundle::{self, Refused};
 use crate::clock::Deadline;
 use crate::store::DatabaseUrl;
 
@@ -42,11 +42,6 @@ pub enum Keep {
     /// In a fresh directory that is deleted at the end.
     Ephemeral,
 }
-
-/// Why the server does not run, and what to do about it.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct Refused(pub String);
 
 /// A running private server. Dropping it stops it.
 #[derive(Debug)]

@@ -6,45 +6,16 @@ use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, X_CONTENT_TYPE_OPTIONS};
-use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use http::{HeaderName, HeaderValue, Method};
 use tracing::Instrument;
 
 use super::problem::{Code, Problem};
+use super::request_id::{REQUEST_ID, RequestId};
 use super::{Api, REQUEST_PATIENCE};
 use crate::clock::Clock;
 use crate::telemetry::trace::TraceContext;
 
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
-/// Longest request id that is taken from a client.
-const REQUEST_ID_BYTES_MAX: usize = 64;
-
-tokio::task_local! {
-    static CURRENT: RequestId;
-}
-
-/// What a traveller quotes when something went wrong.
-#[derive(Clone, Debug)]
-pub struct RequestId(String);
-
-impl RequestId {
-    /// The id of the request that is being answered.
-    pub fn current() -> String {
-        CURRENT.try_with(|id| id.0.clone()).unwrap_or_default()
-    }
-
-    /// The client's own, if it is one that may stand in a log, or a new one.
-    fn of(headers: &HeaderMap) -> Self {
-        let plain = |text: &&str| {
-            (8..=REQUEST_ID_BYTES_MAX).contains(&text.len())
-                && text.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-')
-        };
-        let given = headers.get(REQUEST_ID).and_then(|value| value.to_str().ok()).filter(plain);
-        let new = || format!("req-{}", uuid::Uuid::new_v4().simple());
-        Self(given.map_or_else(new, str::to_owned))
-    }
-}
-
 /// Names, traces, measures and limits a request. Paths, queries and bodies are never recorded: a
 /// route's pattern says enough, and people put anything into the rest.
 pub async fn observe(
@@ -64,10 +35,10 @@ pub async fn observe(
     let method = method_name(request.method());
     let reads = matches!(method, "GET" | "HEAD" | "OPTIONS");
     let span = tracing::info_span!(
-        "request", method, route, request_id = %id.0, trace_id = %trace.trace_id(),
+        "request", method, route, request_id = %id, trace_id = %trace.trace_id(),
         region = %api.region,
     );
-    let header = HeaderValue::from_str(&id.0).expect("an id is plain ASCII");
+    let header = HeaderValue::from_str(&id.to_string()).expect("an id is plain ASCII");
     let work = async move {
         let answer = tokio::time::timeout(REQUEST_PATIENCE, next.run(request)).await;
         let response = answer.unwrap_or_else(|_| {
@@ -80,7 +51,7 @@ pub async fn observe(
         tracing::info!(status, duration_ms = millis(started), "answered");
         response
     };
-    let mut response = CURRENT.scope(id, trace.scope(work.instrument(span))).await;
+    let mut response = id.scope(trace.scope(work.instrument(span))).await;
     let labels = [
         ("method", method.to_owned()),
         ("route", route),

@@ -12,6 +12,7 @@ pub mod orders;
 pub mod payments;
 pub mod places;
 pub mod problem;
+pub mod request_id;
 pub mod residence;
 pub mod sessions;
 pub mod travellers;

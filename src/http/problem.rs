@@ -10,7 +10,7 @@ use meridian_regions::RegionId;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::layers::RequestId;
+use super::request_id::RequestId;
 use crate::orders;
 use crate::search::{Nonsense, OfferError};
 use crate::store::{self, Fate};

@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::Refusal;
 use crate::store::Abort;
-use crate::store::orders::{Reply, StoredReply};
+use crate::store::idempotency::{Reply, StoredReply};
 
 /// Status of every accepted order, payment and cancellation.
 const ACCEPTED: u16 = 202;

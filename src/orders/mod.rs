@@ -17,10 +17,9 @@ use crate::domain::traveller::Passenger;
 use crate::privacy::keys::Keys;
 use crate::privacy::seal::{Broken, DataKey, Place};
 use crate::search::{Finder, OfferError};
+use crate::store::idempotency::Reply;
 use crate::store::inventory::SeatWish;
-use crate::store::orders::{
-    Act, Acted, EventRow, Mine, NewOrder, OrderRow, Reply, SealedPassenger,
-};
+use crate::store::orders::{Act, Acted, EventRow, Mine, NewOrder, OrderRow, SealedPassenger};
 use crate::store::travellers::Session;
 use crate::store::{self, Abort, Store};
 use crate::travellers::hash_token;

@@ -93,7 +93,7 @@ pub async fn migrate(url: &DatabaseUrl, registry: &Registry) -> Result<Report, E
     }
     let migrations = rendered(engine.is_cockroach());
     let lock = migrations.iter().find(|m| m.name.ends_with(LOCK_TABLE));
-    run_all(&client, vec![lock.expect("the lock's own migration").text.clone()]).await?;
+    make_lock(&client, &lock.expect("the lock's own migration").text).await?;
     let holder = uuid::Uuid::new_v4().to_string();
     take_lock(&client, &holder).await?;
     let result = apply(&mut client, &migrations).await;
@@ -107,6 +107,17 @@ pub async fn migrate(url: &DatabaseUrl, registry: &Registry) -> Result<Report, E
     driver.abort();
     store.close();
     Ok(Report { engine: engine.to_string(), applied, regions: ran })
+}
+
+/// Two migrators may make the lock at once, and `IF NOT EXISTS` does not keep them apart; the one
+/// that fails finds it made.
+async fn make_lock(client: &tokio_postgres::Client, text: &str) -> Result<(), Error> {
+    let first = run_all(client, vec![text.to_owned()]).await;
+    if first.is_err() {
+        tokio::time::sleep(LOCK_PAUSE).await;
+        run_all(client, vec![text.to_owned()]).await?;
+    }
+    Ok(())
 }
 
 async fn take_lock(client: &tokio_postgres::Client, holder: &str) -> Result<(), Error> {

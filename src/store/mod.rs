@@ -9,6 +9,7 @@ pub mod datamap;
 pub mod engine;
 pub mod error;
 pub mod faults;
+pub mod idempotency;
 pub mod inventory;
 pub mod migrate;
 pub mod orders;

@@ -1,4 +1,4 @@
-//! Orders, their events, and the stored replies that make a repeated request harmless.
+//! Orders, their passengers and their events.
 
 use std::time::Duration;
 
@@ -8,38 +8,13 @@ use serde_json::Value;
 use tokio_postgres::Row;
 use uuid::Uuid;
 
+use super::idempotency::Reply;
 use super::inventory::SeatWish;
 use super::{Error, Reader, Tx, sql};
 use crate::domain::ids::{OrderId, TravellerId};
 use crate::domain::itinerary::Cabin;
 use crate::domain::money::Money;
 use crate::domain::order::{OrderKind, State};
-
-/// What makes a repeated request recognisable, and what it was answered.
-#[derive(Clone)]
-pub struct Reply {
-    /// SHA-256 of the client's key.
-    pub key_hash: Vec<u8>,
-    /// SHA-256 of method, route and canonical body.
-    pub request_hash: Vec<u8>,
-    /// The `Location` header.
-    pub location: String,
-    /// The body, byte for byte.
-    pub body: Vec<u8>,
-}
-
-/// A stored reply as it was found.
-#[derive(Clone, Debug)]
-pub struct StoredReply {
-    /// Hash of the request that it answered.
-    pub request_hash: Vec<u8>,
-    /// HTTP status.
-    pub status: i64,
-    /// The `Location` header.
-    pub location: String,
-    /// The body, byte for byte.
-    pub body: Vec<u8>,
-}
 
 /// A passenger, every field sealed.
 #[derive(Clone)]
@@ -266,26 +241,6 @@ impl Tx {
             )
             .await?;
         Ok(row.is_some())
-    }
-
-    /// What a key was answered; a `Tx` sees what the transaction that lost to it must see.
-    pub async fn idempotency_get(
-        &self,
-        traveller: TravellerId,
-        key_hash: &[u8],
-    ) -> Result<Option<StoredReply>, Error> {
-        let row = self
-            .opt(
-                &sql::orders::idempotency_get,
-                &[&traveller.home().locality, &traveller.uuid(), &key_hash],
-            )
-            .await?;
-        Ok(row.map(|row| StoredReply {
-            request_hash: row.get("request_hash"),
-            status: row.get("status"),
-            location: row.get("location"),
-            body: row.get("body"),
-        }))
     }
 
     /// Writes a traveller's step and fences whoever was working on the order.

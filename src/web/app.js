@@ -33,7 +33,7 @@ const PASSENGERS_MAX = 9;
 const HORIZON_DAYS = 330;
 const SHOWN_AT_ONCE = 8;
 
-/** What the page knows: the regions, the one that serves it, and the residence that was looked up. */
+/** What the page knows: the regions, the one that serves it, and the residence looked up. */
 const known = { regions: [], here: "", residence: null, country: "" };
 
 const place = (name) => known.regions.find((each) => each.name === name)?.place ?? name;
@@ -102,7 +102,8 @@ async function lookUp(form, box, country) {
       "The law: ", h("b", {}, data.law), "."));
     return data;
   } catch (problem) {
-    out.replaceChildren(h("p", { class: "law no" }, h("b", {}, problem.title), ` ${problem.detail}`));
+    const title = h("b", {}, problem.title);
+    out.replaceChildren(h("p", { class: "law no" }, title, ` ${problem.detail}`));
     return null;
   }
 }
@@ -168,14 +169,14 @@ function setUpDoor() {
   if (!canHash()) refuseLogIn();
 }
 
-/** Without a secure context there is no hash, and an unhashed address must not leave the browser. */
+/** Without a secure context there is no hash, and no unhashed address leaves the browser. */
 function refuseLogIn() {
   const form = byId("log-in");
   form.querySelector("[type=submit]").disabled = true;
   showProblem(form, new Problem({
     title: "Logging in needs a secure page",
-    detail: "Your browser hashes your address only on pages that came over HTTPS or from this very " +
-      "machine (http://127.0.0.1). Open this page that way; searching works here as well.",
+    detail: "Your browser hashes your address only on pages that came over HTTPS or from this " +
+      "very machine (http://127.0.0.1). Open this page that way; searching works here as well.",
   }));
 }
 
@@ -368,7 +369,9 @@ function offerCard(offer) {
     h("div", {}, offer.slices.map(journey), flights(offer.slices)),
     h("div", { class: "price" },
       h("p", {}, h("b", {}, money(offer.total)), h("small", {}, each)),
-      h("button", { type: "button", class: "primary", "aria-label": label, onclick: choose }, "Choose")));
+      h("button", {
+        type: "button", class: "primary", "aria-label": label, onclick: choose,
+      }, "Choose")));
 }
 
 // The page as a whole

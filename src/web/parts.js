@@ -320,7 +320,7 @@ function unbroken(ring) {
   return points.map(([longitude, latitude]) => [longitude - back, latitude]);
 }
 
-/** The outlines of a TopoJSON object: arcs are differences of whole numbers, shared by neighbours. */
+/** The outlines of a TopoJSON object: neighbours share arcs, and arcs are whole-number steps. */
 function outlines(topology, name) {
   const { scale, translate } = topology.transform;
   const arcs = topology.arcs.map((arc) => {

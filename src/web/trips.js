@@ -1,5 +1,5 @@
-// Booking an offer, and what becomes of it: everything here is personal and talks to the traveller's
-// home only.
+// Booking an offer, and what becomes of it: everything here is personal and talks to the
+// traveller's home only.
 
 import { abandon, act, personal, recall, remember, send, unsettled, who } from "./talk.js";
 import {
@@ -70,7 +70,10 @@ const FAILURES = {
   provider_refused: "The airline refused the booking.",
 };
 
+const FAILED_IN = ["voiding", "failed", "manual_review"];
 const RESTS = ["ticketed", "expired", "failed", "cancelled", "refunded", "manual_review"];
+
+const SHORT = { dateStyle: "medium", timeStyle: "short" };
 
 const sleep = (milliseconds) => new Promise((done) => setTimeout(done, milliseconds));
 const back = (to, text) => h("p", {}, h("a", { class: "back", href: to }, `← ${text}`));
@@ -93,6 +96,14 @@ function field(id, label, control) {
   return h("div", { class: "field" }, h("label", { for: id }, label), control);
 }
 
+/** What an offer and a booked itinerary have in common. */
+function journeyCard({ slices, passengers }, total) {
+  const people = h("small", {}, `for ${count(passengers, "passenger")}`);
+  return h("div", { class: "card offer" },
+    h("div", {}, slices.map(journey), flights(slices)),
+    h("div", { class: "price" }, h("p", {}, h("b", {}, money(total)), people)));
+}
+
 // Booking
 
 /** The chosen offer with the form that books it. What somebody has typed survives logging in. */
@@ -103,7 +114,8 @@ export function showBooking(section, ask) {
   if (section.dataset.shown !== shown || !chosen) {
     section.dataset.shown = shown;
     const title = h("h1", { id: "book-title" }, chosen ? chosen.names.join(" to ") : "Book");
-    section.replaceChildren(back("#/", "Back to the offers"), title, ...bookingParts(chosen, lost, ask));
+    const parts = bookingParts(chosen, lost, ask);
+    section.replaceChildren(back("#/", "Back to the offers"), title, ...parts);
   }
   const home = section.querySelector("#book-home");
   home?.replaceChildren(...homeOfBooking(ask));
@@ -113,13 +125,11 @@ function bookingParts(chosen, lost, ask) {
   if (lost && lost.body.offer_id !== chosen?.offer.id) return [lostBooking(lost, ask)];
   if (!chosen) return [notice(h("p", {}, "Choose an offer first."))];
   const { offer } = chosen;
-  const seats = h("p", { class: "soft", role: "status" }, `The price stands until ${moment(offer.expires_at)}.`);
+  const stands = `The price stands until ${moment(offer.expires_at)}.`;
+  const seats = h("p", { class: "soft", role: "status" }, stands);
   lookAgain(offer, seats);
   return [
-    h("div", { class: "card offer" },
-      h("div", {}, offer.slices.map(journey), flights(offer.slices)),
-      h("div", { class: "price" },
-        h("p", {}, h("b", {}, money(offer.total)), h("small", {}, `for ${count(offer.passengers, "passenger")}`)))),
+    journeyCard(offer, offer.total),
     seats,
     h("div", { id: "book-home" }),
     bookingForm(offer, lost, ask),
@@ -165,12 +175,13 @@ function bookingForm(offer, lost, ask) {
   };
   const made = form({ class: "card booking" }, work,
     h("fieldset", { class: "all" },
-      Array.from({ length: offer.passengers }, (_, at) => passengerFields(at, before?.passengers[at])),
+      Array.from({ length: offer.passengers }, (_, at) =>
+        passengerFields(at, before?.passengers[at])),
       paymentFields(before)),
     problemBox(),
     h("p", { class: "lost", hidden: true },
-      "Nobody knows yet whether this booking arrived. Send it again: it carries the same key, so it " +
-      "cannot be booked or charged twice."),
+      "Nobody knows yet whether this booking arrived. Send it again: it carries the same key, so " +
+      "it cannot be booked or charged twice."),
     button("primary wide", `Book for ${money(offer.total)}`));
   made.dataset.label = `Book for ${money(offer.total)}`;
   lock(made, Boolean(lost));
@@ -187,8 +198,8 @@ function passengerFields(at, before) {
   const input = (name, label, properties) => {
     const id = `${name}-${at}`;
     const pointer = `/passengers/${at}/${name}`;
-    const value = before?.[name];
-    return field(id, label, h("input", { id, name: id, "data-pointer": pointer, value, ...properties }));
+    const all = { id, name: id, "data-pointer": pointer, value: before?.[name], ...properties };
+    return field(id, label, h("input", all));
   };
   // Only the first passenger is likely to be the one whose browser fills in.
   const fill = (token) => (at === 0 ? token : "off");
@@ -214,7 +225,8 @@ function paymentFields(before) {
   return h("fieldset", { class: "payment" },
     h("legend", {}, "Payment"),
     choice("instant", "Pay now", "The seats are booked and ticketed at once."),
-    choice("hold", "Hold and pay later", "The airline keeps the seats for a while; nothing is charged."),
+    choice("hold", "Hold and pay later",
+      "The airline keeps the seats for a while; nothing is charged."),
     token);
 }
 
@@ -249,8 +261,8 @@ function lostBooking(lost, ask) {
   };
   return form({ class: "notice" }, again,
     h("p", {}, h("b", {}, "An earlier booking has no known outcome.")),
-    h("p", {}, "Send it again: it carries the same key, so it cannot be booked or charged twice. Or " +
-      "look at your trips first, and forget it if it is among them."),
+    h("p", {}, "Send it again: it carries the same key, so it cannot be booked or charged twice. " +
+      "Or look at your trips first, and forget it if it is among them."),
     problemBox(),
     h("div", { class: "actions" },
       button("primary", "Send it again"),
@@ -277,7 +289,8 @@ export async function showTrips(section, ask) {
   try {
     const { data } = await personal("/v1/orders");
     parts.push(...data.map(tripLine));
-    if (!data.length) parts.push(notice(h("p", {}, "No trips yet. ", h("a", { href: "#/" }, "Search for one"), ".")));
+    const search = h("a", { href: "#/" }, "Search for one");
+    if (!data.length) parts.push(notice(h("p", {}, "No trips yet. ", search, ".")));
   } catch (problem) {
     parts.push(notice(h("b", {}, problem.title), h("p", {}, problem.detail)));
   }
@@ -298,7 +311,8 @@ function stateTag(state) {
 const ends = ({ slices }) => `${slices[0].origin} to ${slices[0].destination}`;
 
 function tripLine(order) {
-  const days = order.itinerary.slices.map((slice) => day(slice.segments[0].departing_at)).join(" – ");
+  const leaves = (slice) => day(slice.segments[0].departing_at);
+  const days = order.itinerary.slices.map(leaves).join(" – ");
   return h("a", { class: "card trip", href: `#/trip/${order.id}` },
     h("span", {}, h("b", {}, ends(order.itinerary)), h("small", {}, days)),
     h("span", {}, stateTag(order.state), h("small", {}, money(order.total))));
@@ -309,7 +323,9 @@ export async function showTrip(section, id, ask) {
   const title = h("h1", { id: "trip-title" }, "Your trip");
   const head = [back("#/trips", "My trips"), title];
   if (!who()) return section.replaceChildren(...head, loggedOut(ask));
-  if (section.dataset.shown !== id) section.replaceChildren(...head, h("p", { class: "soft" }, "Asking…"));
+  if (section.dataset.shown !== id) {
+    section.replaceChildren(...head, h("p", { class: "soft" }, "Asking…"));
+  }
   section.dataset.shown = id;
   await follow(section, id);
 }
@@ -350,19 +366,14 @@ async function lookAt(section, id, mine, version) {
 function paint(section, order, events) {
   const focused = section.contains(document.activeElement);
   const [label] = STATES[order.state] ?? [order.state];
-  const { slices } = order.itinerary;
   section.replaceChildren(
     back("#/trips", "My trips"),
     h("div", { class: "title" },
       h("h1", { id: "trip-title", tabindex: "-1" }, ends(order.itinerary)), stateTag(order.state)),
-    h("div", { class: "card offer" },
-      h("div", {}, slices.map(journey), flights(slices)),
-      h("div", { class: "price" },
-        h("p", {}, h("b", {}, money(order.total)),
-          h("small", {}, `for ${count(order.itinerary.passengers, "passenger")}`)))),
+    journeyCard(order.itinerary, order.total),
     h("div", { class: "columns" },
       h("div", { class: "card" }, h("h2", {}, "What happened"), timeline(order, events)),
-      h("div", {}, facts(order), actions(section, order, events))));
+      h("div", {}, facts(order, events.at(-1)?.kind), actions(section, order, events))));
   if (focused) section.querySelector("#trip-title").focus();
   say(`${label}. ${charged(order.charged)}`);
 }
@@ -397,17 +408,21 @@ function expected(order, last) {
   return kinds;
 }
 
-function facts(order) {
+function facts(order, last) {
   const row = (name, value) => value && [h("dt", {}, name), h("dd", {}, value)];
   const { home_region: home, basis } = order.residency;
+  // An order keeps its last failure, also when a second card has paid since.
+  const failed = order.failure &&
+    (order.state === "held" ? last === "payment.failed" : FAILED_IN.includes(order.state));
   const due = order.state === "held" && order.payment_required_by;
+  const locator = order.booking_reference;
   return h("div", { class: "card" },
-    order.failure && h("p", { class: "law no" }, FAILURES[order.failure] ?? order.failure),
+    failed && h("p", { class: "law no" }, FAILURES[order.failure] ?? order.failure),
     h("p", {}, h("b", {}, charged(order.charged))),
     h("dl", {},
-      row("Booking reference", order.booking_reference && h("b", { class: "code" }, order.booking_reference)),
+      row("Booking reference", locator && h("b", { class: "code" }, locator)),
       row("Tickets", order.documents.join(", ")),
-      row("Pay by", due && new Date(due).toLocaleString("en-GB", { dateStyle: "medium", timeStyle: "short" })),
+      row("Pay by", due && new Date(due).toLocaleString("en-GB", SHORT)),
       row("Lives in", `${home}, because of your ${basis}`)));
 }
 

@@ -116,6 +116,9 @@ async fn orders(lab: &Lab, meter: &mut Meter<'_>, ada: &Person, offer: &str) {
     let body = serde_json::json!({"order_id": held, "payment": {"token": "tok_visa"}});
     let key = new_key();
     meter.measure("POST /v1/payments", ada.post("/v1/payments", &key, &body)).await.is(202);
+    // As if the payment had been declined: only then may a held order be cancelled again.
+    let plant = "UPDATE orders SET payment_token = NULL WHERE kind = 'hold'";
+    crate::lab::sql(&lab.database, plant).await;
     let cancel = format!("/v1/orders/{held}/cancel");
     let key = new_key();
     let request = ada.post(&cancel, &key, &Value::Null);
