@@ -28,6 +28,10 @@ use serde_json::json;
 use crate::asker::{Person, direct_offers, hold, id, new_key, post};
 use crate::lab::{Lab, Plan};
 
+/// As the program itself has it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// How long each side is driven, and how often; the best run of each counts.
 const SECONDS: u64 = 4;
 const ROUNDS: usize = 3;

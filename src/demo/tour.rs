@@ -4,7 +4,6 @@
 use std::collections::BTreeMap;
 
 use meridian_geo_routing::{CITIES, Subnet};
-use meridian_regions::RegionId;
 use reqwest::StatusCode;
 use serde::Serialize;
 use serde_json::Value;
@@ -12,6 +11,7 @@ use serde_json::Value;
 use super::client::{Traveller, day_from_now, nearest};
 use super::house::{Failed, House};
 use super::progress::Progress;
+use crate::domain::money::Money;
 use crate::privacy::audit;
 use crate::store::audit::RowsPerRegion;
 use crate::store::{Store, StoreConfig};
@@ -45,8 +45,8 @@ pub struct Seen {
 struct Person {
     city: &'static str,
     resident_of: &'static str,
-    from: &'static str,
-    to: &'static str,
+    /// Where she wants to fly, and where else if the schedule's profile is too small for that.
+    routes: [(&'static str, &'static str); 2],
     expect_gateway: &'static str,
     expect_home: &'static str,
 }
@@ -56,24 +56,21 @@ const PEOPLE: [Person; 3] = [
     Person {
         city: "New York",
         resident_of: "DE",
-        from: "NYC",
-        to: "BER",
+        routes: [("NYC", "BER"), ("NYC", "FRA")],
         expect_gateway: "us-east",
         expect_home: "eu-central",
     },
     Person {
         city: "New York",
         resident_of: "US",
-        from: "NYC",
-        to: "LON",
+        routes: [("NYC", "LON"), ("NYC", "PAR")],
         expect_gateway: "us-east",
         expect_home: "us-east",
     },
     Person {
         city: "Singapore",
         resident_of: "SG",
-        from: "SIN",
-        to: "TYO",
+        routes: [("SIN", "TYO"), ("DXB", "FRA")],
         expect_gateway: "ap-southeast",
         expect_home: "ap-southeast",
     },
@@ -166,7 +163,7 @@ async fn journey(
     let abroad = u32::from(gateway != traveller.home);
     must_be(&traveller.misdirected, abroad, "how often she was sent home")?;
 
-    let offer = cheapest(&traveller, person.from, person.to, seen, house).await?;
+    let (offer, route) = cheapest(&traveller, &person.routes, seen, house).await?;
     let key = uuid::Uuid::new_v4().to_string();
     let token = Some("tok_visa");
     let accepted = traveller.book(&key, "instant", &offer, "Lovelace", token).await?;
@@ -179,7 +176,7 @@ async fn journey(
         let status = traveller.ask_elsewhere(other, &order).await?;
         must_be(&status, StatusCode::MISDIRECTED_REQUEST, "what other regions say of her order")?;
     }
-    seen.story.push(told(person, gateway, &traveller, &ticketed));
+    seen.story.push(told(person, route, &traveller, &ticketed));
     Ok(())
 }
 
@@ -193,7 +190,8 @@ async fn refusals(
     let gateway = nearest(dns, house.registry, "api", cities["Dublin"]).await?;
     let traveller = Traveller::sign_up(house.registry, gateway, "IE").await?;
     let key = || uuid::Uuid::new_v4().to_string();
-    let offer = cheapest(&traveller, "DUB", "MAD", seen, house).await?;
+    let routes = [("DUB", "MAD"), ("MAD", "BCN")];
+    let (offer, _) = cheapest(&traveller, &routes, seen, house).await?;
     let declined =
         traveller.book(&key(), "instant", &offer, "Lovelace", Some("tok_decline")).await?;
     let failed = traveller.wait(&id(&declined)?, &["failed"]).await?;
@@ -216,19 +214,22 @@ async fn refusals(
     Ok(())
 }
 
+/// The cheapest offer on the first of some routes that is flown.
 async fn cheapest(
     traveller: &Traveller,
-    from: &str,
-    to: &str,
+    routes: &[(&'static str, &'static str)],
     seen: &mut Seen,
     house: &House,
-) -> Result<String, Failed> {
-    let clock = &house.nodes[0].api.finder.clock;
-    let found = traveller.search(from, to, &day_from_now(clock, DAYS_AHEAD)).await?;
-    let offers = found["offers"].as_array().map_or(0, Vec::len);
-    seen.itineraries += offers;
-    let cheapest = found["sorting"]["cheapest"][0].as_str();
-    cheapest.map(str::to_owned).ok_or_else(|| Failed(format!("nobody flies {from} to {to}")))
+) -> Result<(String, (&'static str, &'static str)), Failed> {
+    let day = day_from_now(&house.nodes[0].api.finder.clock, DAYS_AHEAD);
+    for &(from, to) in routes {
+        let found = traveller.search(from, to, &day).await?;
+        seen.itineraries += found["offers"].as_array().map_or(0, Vec::len);
+        if let Some(offer) = found["sorting"]["cheapest"][0].as_str() {
+            return Ok((offer.to_owned(), (from, to)));
+        }
+    }
+    Err(Failed(format!("nobody flies any of {routes:?}")))
 }
 
 fn id(order: &Value) -> Result<String, Failed> {
@@ -236,17 +237,15 @@ fn id(order: &Value) -> Result<String, Failed> {
     id.map(str::to_owned).ok_or_else(|| Failed("an order came without an id".into()))
 }
 
-fn told(person: &Person, gateway: RegionId, traveller: &Traveller, order: &Value) -> String {
-    let total = &order["total"];
+fn told(person: &Person, (from, to): (&str, &str), traveller: &Traveller, order: &Value) -> String {
+    let total: Option<Money> = serde_json::from_value(order["total"].clone()).ok();
     format!(
-        "A resident of {} in {}: DNS gave {gateway}; she searched there and booked {} to {} for {} \
-         {} minor units, ticket {}. Her data is in {} only.",
+        "A resident of {} in {}: DNS gave {}; she searched there and booked {from} to {to} for {}, \
+         ticket {}. Her data is in {} only.",
         person.resident_of,
         person.city,
-        person.from,
-        person.to,
-        total["amount_minor"],
-        total["currency"].as_str().unwrap_or("?"),
+        traveller.gateway,
+        total.map_or_else(|| "?".to_owned(), |total| total.to_string()),
         order["documents"][0].as_str().unwrap_or("?"),
         traveller.home,
     )

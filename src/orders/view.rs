@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
+use serde_json::value::{RawValue, to_raw_value};
 use utoipa::ToSchema;
 
 use crate::domain::ids::OrderId;
@@ -25,7 +26,8 @@ pub struct OrderView {
     /// Whether money was taken: `no`, `yes`, or `unknown` while it is under way.
     pub charged: &'static str,
     /// The flights, the cabin and how many fly.
-    pub itinerary: Value,
+    #[schema(value_type = Object)]
+    pub itinerary: Box<RawValue>,
     /// For everybody, everything included.
     #[schema(value_type = Object, example = json!({"amount_minor": 12345, "currency": "EUR"}))]
     pub total: Money,
@@ -85,7 +87,7 @@ impl OrderView {
             state: State::Pending,
             version: 0,
             charged: charged(State::Pending, new.kind),
-            itinerary: new.itinerary.clone(),
+            itinerary: to_raw_value(&new.itinerary).expect("JSON is JSON"),
             total: new.total,
             booking_reference: None,
             documents: Value::Array(Vec::new()),

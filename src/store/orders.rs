@@ -5,7 +5,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 use meridian_regions::RegionId;
 use serde_json::Value;
+use serde_json::value::RawValue;
 use tokio_postgres::Row;
+use tokio_postgres::types::Json;
 use uuid::Uuid;
 
 use super::idempotency::Reply;
@@ -102,7 +104,7 @@ pub struct OrderRow {
     /// Number of its last event.
     pub version: i64,
     /// Flights, cabin and passenger count as offered.
-    pub itinerary: Value,
+    pub itinerary: Box<RawValue>,
     /// For everybody.
     pub total: Money,
     /// The airline's record locator.
@@ -449,7 +451,8 @@ fn order_row(home: RegionId, row: &Row) -> Result<OrderRow, Error> {
         kind: parse(row.get("kind"))?,
         state: parse(row.get("state"))?,
         version: row.get("version"),
-        itinerary: row.get("itinerary"),
+        // As the database has it: read once, sent as it is, never taken apart.
+        itinerary: row.get::<_, Json<Box<RawValue>>>("itinerary").0,
         total: money(row)?,
         booking_reference: row.get("booking_reference"),
         documents: row.get("documents"),

@@ -58,7 +58,8 @@ async fn a_held_order_is_paid_later() {
     .await;
     assert_eq!(ada.wait(&order, "held").await["failure"], "payment_declined");
     ada.post("/v1/payments", &new_key(), &pay("tok_visa")).await.is(202);
-    ada.wait(&order, "ticketed").await;
+    let ticketed = ada.wait(&order, "ticketed").await;
+    assert_eq!(ticketed["failure"], Value::Null, "a second card has made up for the first");
     assert_eq!((lab.journal("authorize").await, lab.journal("capture").await), (1, 1));
     assert_eq!(lab.seats().await, (0, 1));
 }

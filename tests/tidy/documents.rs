@@ -121,7 +121,7 @@ fn unexplained(path: &str, text: &str, codes: &[(u16, &str)]) -> Vec<Fault> {
             faults.push(Fault::new(path, 1, advice));
         }
         let row = regex(&format!(r"(?m)^\|\s*[\[`]?{code}[\]`(][^|]*\|\s*(\d+)\s*\|"));
-        if !row.captures(text).is_some_and(|row| row[1] == status.to_string()) {
+        if row.captures(text).is_none_or(|row| row[1] != status.to_string()) {
             let advice = format!("give `{code}` a row in the table, with its status {status}");
             faults.push(Fault::new(path, 1, advice));
         }

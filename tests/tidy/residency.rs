@@ -2,8 +2,8 @@
 //! another law. The audit alone looks at all regions, at counts and codes.
 //!
 //! Bound is a table whose `region` equals, outside any OR, either `$n::text::crdb_internal_region`
-//! or the region of something that is bound already: a joined table, or a WITH that made or found the
-//! rows. An INSERT's first column is `region`, and its value is one of the same two.
+//! or the region of something that is bound already: a joined table, or a WITH that made or found
+//! the rows. An INSERT's first column is `region`, and its value is one of the same two.
 
 use std::collections::BTreeSet;
 
@@ -115,8 +115,8 @@ fn inserts_at_home(scope: &Scope, carriers: &BTreeSet<String>) -> bool {
     }
     let end = tokens.iter().skip(values).position(|t| t.is_any(&["ON", "RETURNING"]));
     let end = end.map_or(tokens.len(), |end| values + end);
-    let rows = (values..end).filter(|&at| tokens[at].depth == 0 && tokens[at].is("("));
-    rows.map(|at| is_bound(&tokens[at + 1..])).all(|bound| bound)
+    let mut rows = (values..end).filter(|&at| tokens[at].depth == 0 && tokens[at].is("("));
+    rows.all(|at| is_bound(&tokens[at + 1..]))
 }
 
 fn faults(file: &File, personal: &BTreeSet<&str>) -> Vec<Fault> {

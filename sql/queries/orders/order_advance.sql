@@ -12,7 +12,7 @@ WITH moved AS (
         booking_reference = coalesce($10::text, booking_reference),
         documents = coalesce($11::jsonb, documents),
         payment_required_by = coalesce($7::timestamptz, payment_required_by),
-        failure = coalesce($12::text, failure)
+        failure = CASE WHEN $14::bool THEN $12::text ELSE coalesce($12::text, failure) END
     WHERE region = $1::text::crdb_internal_region AND id = $2 AND epoch = $3 AND version = $4
     RETURNING region, id, version
 ), event AS (
