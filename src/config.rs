@@ -70,7 +70,8 @@ pub enum Command {
 /// Which database.
 #[derive(Clone, Debug, Args)]
 pub struct Database {
-    /// PostgreSQL 15-18 or CockroachDB 24.1 or newer: postgresql://user:password@host:port/database.
+    /// PostgreSQL 15-18 or CockroachDB 24.1 or newer:
+    /// postgresql://user:password@host:port/database.
     #[arg(long = "database-url", env = "MERIDIAN_DATABASE_URL", hide_env_values = true)]
     pub url: DatabaseUrl,
 }

@@ -26,7 +26,8 @@ use meridian_regions::Registry;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
-/// Every request makes a few hundred small values; the system's allocator is the slower home for them.
+/// Every request makes a few hundred small values; the system's allocator is the slower home for
+/// them.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

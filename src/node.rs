@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::catalogue::{Catalogue, Profile, Schedule};
 use crate::clock::{Clock, Deadline};
-use crate::http::{self, Api};
+use crate::http::{self, Api, Rooms};
 use crate::orders::driver::Driver;
 use crate::orders::{LEASE, Orders};
 use crate::places::PlaceIndex;
@@ -118,8 +118,8 @@ pub enum StartError {
     Store(#[from] Error),
     /// Another schedule is on sale.
     #[error(
-        "the database sells the schedule {theirs:?}, this node made {mine:?}; start it with the same \
-         --profile, --seed and build"
+        "the database sells the schedule {theirs:?}, this node made {mine:?}; start it with the \
+         same --profile, --seed and build"
     )]
     OtherSchedule {
         /// Of this node.
@@ -200,7 +200,7 @@ fn api(world: &World, config: &NodeConfig, store: Store, dispatch: Dispatch) -> 
         key: keys.offer.clone(),
         clock: world.clock.clone(),
     };
-    Api {
+    Api::new(Rooms {
         region,
         registry,
         store: store.clone(),
@@ -216,8 +216,8 @@ fn api(world: &World, config: &NodeConfig, store: Store, dispatch: Dispatch) -> 
             node: config.name.clone(),
             lease: config.lease,
         },
-        draining: Arc::new(AtomicBool::new(false)),
-    }
+        draining: AtomicBool::new(false),
+    })
 }
 
 fn serve(listener: TcpListener, api: Api, stop: CancellationToken) -> JoinHandle<()> {

@@ -103,8 +103,8 @@ fn script(traveller: &str) -> String {
         ],
     );
     format!(
-        "\\set flight random(1, {FLIGHTS})\nBEGIN ISOLATION LEVEL SERIALIZABLE;\n{accept};\n{hold};\n\
-         COMMIT;\n"
+        "\\set flight random(1, {FLIGHTS})\nBEGIN ISOLATION LEVEL SERIALIZABLE;\n{accept};\n\
+         {hold};\nCOMMIT;\n"
     )
 }
 

@@ -1,9 +1,9 @@
 //! The one list of regions.
 //!
 //! A region is a JSON file beside this crate; `policy/` says which law binds whom and which
-//! countries nobody may home. This crate parses those files, refuses a set that breaks a rule with a
-//! message that says what to do, and answers the two questions the rest of the product asks: *where
-//! is a resident of this country at home*, and *which region does this tag mean*.
+//! countries nobody may home. This crate parses those files, refuses a set that breaks a rule with
+//! a message that says what to do, and answers the two questions the rest of the product asks:
+//! *where is a resident of this country at home*, and *which region does this tag mean*.
 //!
 //! It knows nothing of DNS packets, SQL or HTTP.
 

@@ -93,7 +93,7 @@ impl Checker<'_> {
         for (name, field, value, other) in doubled {
             self.say(
                 format!("{name}.json"),
-                format!("{field} \"{value}\" is taken by {other}; a {field} is never reused, choose another"),
+                format!("{field} \"{value}\" is taken by {other}; choose another, never reused"),
             );
         }
     }
@@ -127,8 +127,8 @@ impl Checker<'_> {
             self.say(
                 "*.json",
                 format!(
-                    "{active} region(s) active; at least {ACTIVE_MIN} are needed to survive the loss of \
-                     one, so bring one up before taking another away"
+                    "{active} region(s) active; at least {ACTIVE_MIN} are needed to survive the \
+                     loss of one, so bring one up before taking another away"
                 ),
             );
         }
@@ -157,7 +157,7 @@ impl Checker<'_> {
                 self.say(
                     format!("{}.json", region.name),
                     format!(
-                        "jurisdiction \"{}\" is not in policy/jurisdictions.json; add it there first",
+                        "jurisdiction \"{}\" is not in policy/jurisdictions.json; add it first",
                         region.jurisdiction
                     ),
                 );
@@ -167,8 +167,8 @@ impl Checker<'_> {
                     self.say(
                         format!("{}.json", region.name),
                         format!(
-                            "homes {country}, whose residents must stay under \"{law}\"; move it to a \
-                             region of that jurisdiction"
+                            "homes {country}, whose residents must stay under \"{law}\"; move it to \
+                             a region of that jurisdiction"
                         ),
                     );
                 }
@@ -228,11 +228,11 @@ impl Checker<'_> {
             let advice = match (homes.as_slice(), unhomed) {
                 ([_], false) | ([], true) => continue,
                 ([], false) => format!(
-                    "{country} is homed by no region; add it to one, or to policy/unhomed.json with \
-                     the reason"
+                    "{country} is homed by no region; add it to one, or to policy/unhomed.json \
+                     with the reason"
                 ),
                 (some, true) => format!(
-                    "{country} is homed by {} and listed in policy/unhomed.json; keep one of the two",
+                    "{country} is homed by {} and listed in policy/unhomed.json; keep one",
                     some.join(", ")
                 ),
                 (some, false) => {

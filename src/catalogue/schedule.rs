@@ -1,6 +1,6 @@
-//! A weekly schedule, generated: which fictional carrier flies which real route, when, with how many
-//! seats. The same profile and seed give the same schedule on every machine, so that nodes need not
-//! send it to each other; its fingerprint proves that they have the same one.
+//! A weekly schedule, generated: which fictional carrier flies which real route, when, with how
+//! many seats. The same profile and seed give the same schedule on every machine, so that nodes
+//! need not send it to each other; its fingerprint proves that they have the same one.
 //!
 //! Calibration: departures over the day, seats by distance and block times follow the measured
 //! figures of a year of real flights (nycflights13); how often a route is flown follows a gravity

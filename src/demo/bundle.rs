@@ -24,8 +24,8 @@ pub struct Binaries {
     pub source: String,
 }
 
-/// Looks in `$MERIDIAN_PG_BIN`, then `/usr/lib/postgresql`, `pg_config`, `PATH`, and the bundle that
-/// `scripts/fetch-postgres` fills.
+/// Looks in `$MERIDIAN_PG_BIN`, then `/usr/lib/postgresql`, `pg_config`, `PATH`, and the bundle
+/// that `scripts/fetch-postgres` fills.
 pub fn find() -> Result<Binaries, Refused> {
     if let Some(dir) = std::env::var_os("MERIDIAN_PG_BIN") {
         let dir = PathBuf::from(dir);
@@ -47,7 +47,7 @@ pub fn find() -> Result<Binaries, Refused> {
             Refused(format!(
                 "no PostgreSQL {VERSION_MIN} to {VERSION_MAX} was found. Do one of these:\n  \
                  sudo apt-get install postgresql           (Debian, Ubuntu)\n  \
-                 scripts/fetch-postgres                    (a private copy, needs Python and pip)\n  \
+                 scripts/fetch-postgres                    (a private copy; needs Python, pip)\n  \
                  export MERIDIAN_DATABASE_URL=postgresql://user@host/database"
             ))
         })

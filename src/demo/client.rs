@@ -1,4 +1,5 @@
-//! A traveller's program: finds its region by DNS, sends personal data home only, and trusts nothing.
+//! A traveller's program: finds its region by DNS, sends personal data home only, and trusts
+//! nothing.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -47,7 +48,8 @@ pub async fn nearest(
 }
 
 impl Traveller {
-    /// Signs up from a gateway: asks for the home first, and also shows what happens without asking.
+    /// Signs up from a gateway: asks for the home first, and also shows what happens without
+    /// asking.
     pub async fn sign_up(
         registry: Registry,
         gateway: RegionId,

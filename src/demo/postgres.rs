@@ -272,8 +272,9 @@ fn server_of(data: &Path) -> Option<i32> {
     (command.trim() == "postgres" && state != "Z").then_some(pid)
 }
 
-/// After a kill the pid file may name a dead process, a zombie or a stranger, and each of the latter
-/// two would keep PostgreSQL from starting. A live server is waited for: it is on its way out.
+/// After a kill the pid file may name a dead process, a zombie or a stranger, and each of the
+/// latter two would keep PostgreSQL from starting. A live server is waited for: it is on its way
+/// out.
 fn clear_leftover(data: &Path) -> Result<(), Refused> {
     let deadline = Deadline::after(START_PATIENCE);
     while let Some(pid) = server_of(data).filter(|_| cfg!(target_os = "linux")) {

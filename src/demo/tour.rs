@@ -207,8 +207,8 @@ async fn refusals(
     let refunded = traveller.wait(&id(&held)?, &["refunded"]).await?;
     must_be(&refunded["charged"], "no", "whether a refunded order is charged")?;
     seen.story.push(format!(
-        "A traveller of Dublin: her first card was declined and her seat freed; then she held, paid \
-         ({}), was ticketed, cancelled and got her money back.",
+        "A traveller of Dublin: her first card was declined and her seat freed; then she held, \
+         paid ({}), was ticketed, cancelled and got her money back.",
         refunded["booking_reference"].as_str().unwrap_or("?"),
     ));
     Ok(())

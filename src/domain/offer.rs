@@ -1,8 +1,9 @@
 //! Offers and offer requests, both of which *are* their id.
 //!
-//! A node keeps no search session. The id of an offer request is the question; the id of an offer is
-//! its terms under a message authentication code (HMAC-SHA-256, RFC 2104, cut to 128 bits). Any node
-//! of any region reads either without asking anybody, and a node that dies takes no search with it.
+//! A node keeps no search session. The id of an offer request is the question; the id of an offer
+//! is its terms under a message authentication code (HMAC-SHA-256, RFC 2104, cut to 128 bits). Any
+//! node of any region reads either without asking anybody, and a node that dies takes no search
+//! with it.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;

@@ -60,7 +60,10 @@ macro_rules! names {
             type Err = UnknownName;
 
             fn from_str(text: &str) -> Result<Self, UnknownName> {
-                match text { $($name => Ok(Self::$variant),)* _ => Err(UnknownName(text.to_owned())) }
+                match text {
+                    $($name => Ok(Self::$variant),)*
+                    _ => Err(UnknownName(text.to_owned())),
+                }
             }
         }
     };

@@ -96,7 +96,8 @@ pub fn described(document: &utoipa::openapi::OpenApi) -> Vec<(&'static str, Stri
 
 fn access(method: &Method, path: &str) -> Access {
     let method = if method == Method::HEAD { "GET" } else { method.as_str() };
-    // Pages and the description are the only routes outside the table, and they hold nothing personal.
+    // Pages and the description are the only routes outside the table, and they hold nothing
+    // personal.
     TABLE
         .iter()
         .find(|(m, p, _)| *m == method && *p == path)

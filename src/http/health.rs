@@ -12,7 +12,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::Api;
-use super::problem::{Code, Problem};
+use super::problem::{Code, Problem, ProblemDetails};
 use crate::telemetry::metrics;
 
 /// Longest that a readiness check waits for the database.
@@ -52,7 +52,7 @@ pub async fn livez(State(api): State<Api>) -> Json<Health> {
 
 /// The node may take traffic: the database answers and nobody is draining it.
 #[utoipa::path(get, path = "/readyz", tag = "health",
-    responses((status = 200, body = Health), (status = 503, body = super::problem::ProblemDetails)))]
+    responses((status = 200, body = Health), (status = 503, body = ProblemDetails)))]
 pub async fn readyz(State(api): State<Api>) -> Response {
     ready(&api).await
 }

@@ -17,6 +17,7 @@ pub mod residence;
 pub mod sessions;
 pub mod travellers;
 
+use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -45,9 +46,12 @@ pub const BODY_BYTES_MAX: usize = 64 * 1024;
 /// Longest that any request may take.
 pub const REQUEST_PATIENCE: Duration = Duration::from_secs(10);
 
-/// What a node answers with; clones share it.
+/// What a node answers with; a clone is one more pointer to it, since every layer makes one.
 #[derive(Clone)]
-pub struct Api {
+pub struct Api(Arc<Rooms>);
+
+/// The rooms behind a node's API.
+pub struct Rooms {
     /// Which region this node serves.
     pub region: RegionId,
     /// All regions.
@@ -63,7 +67,22 @@ pub struct Api {
     /// Orders at home here.
     pub orders: Orders,
     /// Set while the node says good-bye: ready no more, still answering.
-    pub draining: Arc<AtomicBool>,
+    pub draining: AtomicBool,
+}
+
+impl Api {
+    /// An API over its rooms.
+    pub fn new(rooms: Rooms) -> Self {
+        Self(Arc::new(rooms))
+    }
+}
+
+impl Deref for Api {
+    type Target = Rooms;
+
+    fn deref(&self) -> &Rooms {
+        &self.0
+    }
 }
 
 #[derive(OpenApi)]
@@ -71,8 +90,8 @@ pub struct Api {
     title = "Meridian",
     description = "Flight search and booking. Personal data is at home where the traveller lives: \
                    ask `GET /v1/residence` first, then talk to that region. A request that reaches \
-                   another region is answered 421 with the way home. Schedules, carriers and prices \
-                   are synthetic.",
+                   another region is answered 421 with the way home. Schedules, carriers and \
+                   prices are synthetic.",
     version = "2026-11-01"
 ))]
 struct Document;

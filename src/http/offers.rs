@@ -144,7 +144,8 @@ async fn find(api: &Api, search: Search) -> Result<OfferRequestView, Problem> {
 
 /// Searches direct flights and flights with one change.
 #[utoipa::path(post, path = "/v1/offer-requests", tag = "search", request_body = OfferRequest,
-    responses((status = 201, body = Data<OfferRequestView>), (status = 422, body = ProblemDetails)))]
+    responses((status = 201, body = Data<OfferRequestView>),
+        (status = 422, body = ProblemDetails)))]
 pub async fn search(
     State(api): State<Api>,
     Strict { value, .. }: Strict<OfferRequest>,
@@ -157,7 +158,8 @@ pub async fn search(
 /// Asks the same question again, at today's prices.
 #[utoipa::path(get, path = "/v1/offer-requests/{id}", tag = "search",
     params(("id" = String, Path, description = "As the search answered it")),
-    responses((status = 200, body = Data<OfferRequestView>), (status = 404, body = ProblemDetails)))]
+    responses((status = 200, body = Data<OfferRequestView>),
+        (status = 404, body = ProblemDetails)))]
 pub async fn search_again(
     State(api): State<Api>,
     Path(id): Path<String>,

@@ -158,7 +158,7 @@ pub(super) fn order_id(api: &Api, text: &str) -> Result<OrderId, Problem> {
 /// Books an offer. The answer is 202: the order is accepted and will not be lost; its `Location`
 /// tells how it goes on.
 #[utoipa::path(post, path = "/v1/orders", tag = "orders", request_body = NewOrder,
-    params(("idempotency-key" = String, Header, description = "One UUID for each booking you want")),
+    params(("idempotency-key" = String, Header, description = "One UUID for each booking")),
     responses((status = 202, body = Data<OrderView>), (status = 409, body = ProblemDetails),
         (status = 410, body = ProblemDetails), (status = 421, body = ProblemDetails),
         (status = 422, body = ProblemDetails)))]

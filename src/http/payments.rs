@@ -25,7 +25,7 @@ pub struct NewPayment {
 
 /// Pays for a held order before its `payment_required_by`.
 #[utoipa::path(post, path = "/v1/payments", tag = "orders", request_body = NewPayment,
-    params(("idempotency-key" = String, Header, description = "One UUID for each payment you want")),
+    params(("idempotency-key" = String, Header, description = "One UUID for each payment")),
     responses((status = 202, body = Data<OrderView>), (status = 404, body = ProblemDetails),
         (status = 409, body = ProblemDetails), (status = 410, body = ProblemDetails)))]
 pub async fn pay(

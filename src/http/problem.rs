@@ -225,7 +225,7 @@ impl Problem {
     /// A request for personal data that is at home elsewhere.
     pub fn misdirected(home: RegionId) -> Self {
         let detail = format!(
-            "this data is at home in {home}; send the same request to {}, nothing of it was read here",
+            "this data is at home in {home}; send the same request to {}; it was not read here",
             home.endpoints.api
         );
         Self { home: Some(home), ..Self::new(Code::Misdirected, detail) }
@@ -313,7 +313,8 @@ impl From<store::Error> for Problem {
     }
 }
 
-/// An error and its causes in one line. Only the causes' codes: a driver's message may repeat values.
+/// An error and its causes in one line. Only the causes' codes: a driver's message may repeat
+/// values.
 struct Chain<'a>(&'a store::Error);
 
 impl std::fmt::Display for Chain<'_> {
@@ -357,9 +358,8 @@ impl From<orders::Refusal> for Problem {
             ),
             R::NotFound => Self::not_found(),
             R::Conflict { state } => {
-                let detail = format!(
-                    "the order is {state}; look at its available_actions and try again when it allows"
-                );
+                let detail =
+                    format!("the order is {state}; its available_actions say what may be done now");
                 Self::new(Code::OrderStateConflict, detail)
             }
             R::Paying => {

@@ -4,6 +4,8 @@ use std::fmt;
 
 use http::{HeaderMap, HeaderName};
 
+use crate::telemetry::trace::{to_hex, unlike};
+
 /// Carries the id, in and out.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Shortest and longest id that is taken from a client.
@@ -29,7 +31,7 @@ impl RequestId {
             BYTES.contains(&text.len()) && text.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-')
         };
         let given = headers.get(REQUEST_ID).and_then(|value| value.to_str().ok()).filter(plain);
-        let new = || format!("req-{}", uuid::Uuid::new_v4().simple());
+        let new = || format!("req-{}", to_hex(&unlike::<16>()));
         Self(given.map_or_else(new, str::to_owned))
     }
 

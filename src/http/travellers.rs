@@ -76,7 +76,7 @@ pub(super) fn opened(opened: Opened, now: Timestamp) -> Response {
 
 /// Opens an account in the home region of the declared country, and a session on it.
 #[utoipa::path(post, path = "/v1/travellers", tag = "travellers", request_body = SignUp,
-    params(("residence-country" = String, Header, description = "Country of residence, such as DE")),
+    params(("residence-country" = String, Header, description = "Country of residence, as DE")),
     responses((status = 201, body = Data<SessionView>), (status = 409, body = ProblemDetails),
         (status = 421, body = ProblemDetails), (status = 422, body = ProblemDetails)))]
 pub async fn sign_up(

@@ -1,8 +1,8 @@
 //! The saga: from accepted to ticketed, or back to nothing, one durable step at a time.
 //!
-//! A driver holds an order by its epoch. It reads, calls one company under a stable key *outside* any
-//! transaction, then writes what it learned if its epoch still holds. What it does not learn it asks
-//! again later; it never takes silence for a no.
+//! A driver holds an order by its epoch. It reads, calls one company under a stable key *outside*
+//! any transaction, then writes what it learned if its epoch still holds. What it does not learn
+//! it asks again later; it never takes silence for a no.
 
 use std::time::Duration;
 

@@ -1,4 +1,5 @@
-//! Repeated requests (draft-ietf-httpapi-idempotency-key-header-06): the first answer's bytes, again.
+//! Repeated requests (draft-ietf-httpapi-idempotency-key-header-06): the first answer's bytes,
+//! again.
 
 use std::collections::BTreeMap;
 

@@ -116,7 +116,8 @@ impl From<Abort<Self>> for Refusal {
 }
 
 impl Orders {
-    /// Accepts a booking: key, order, passengers, seats, event, message and reply in one transaction.
+    /// Accepts a booking: key, order, passengers, seats, event, message and reply in one
+    /// transaction.
     pub async fn accept(
         &self,
         session: &Session,
@@ -216,8 +217,8 @@ impl Orders {
         let now = self.finder.clock.now();
         let late = trigger == Trigger::PaymentRequested
             && row.payment_required_by.is_some_and(|until| now >= until);
-        // While the provider is being asked, nobody knows whether money is reserved: another payment
-        // could reserve it twice, and a cancellation could leave it reserved.
+        // While the provider is being asked, nobody knows whether money is reserved: another
+        // payment could reserve it twice, and a cancellation could leave it reserved.
         let possible = !late && !row.paying;
         let Some(rule) = row.state.on(trigger).filter(|_| possible) else {
             // A repeated request finds the order already moved by its own first try.
@@ -251,7 +252,12 @@ impl Orders {
             ..row
         });
         let reply = request.reply(format!("/v1/orders/{order}"), &view);
-        let state = rule.from;
+        self.write_act(act, reply, rule.from).await
+    }
+
+    /// Writes a traveller's step, or finds that it was written before, or that it comes too late.
+    async fn write_act(&self, act: Act, reply: Reply, state: State) -> Result<Answer, Refusal> {
+        let order = act.order;
         let outcome = self
             .store
             .tx("order_act", Deadline::after(ACCEPT_PATIENCE), |tx| {

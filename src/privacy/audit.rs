@@ -1,5 +1,5 @@
-//! The locality audit: for every table what was promised, what the database says, where the rows are,
-//! and everything that is where it must not be.
+//! The locality audit: for every table what was promised, what the database says, where the rows
+//! are, and everything that is where it must not be.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -243,8 +243,9 @@ mod tests {
 
     #[test]
     fn zone_configurations_are_read() {
-        let config = "ALTER PARTITION … USING num_replicas = 4, constraints = '{+region=eu-central: \
-                      1, +region=eu-west: 1}', lease_preferences = '[[+region=eu-central]]'";
+        let config = "ALTER PARTITION … USING num_replicas = 4, constraints = \
+                      '{+region=eu-central: 1, +region=eu-west: 1}', \
+                      lease_preferences = '[[+region=eu-central]]'";
         let regions: Vec<String> = constrained_regions(config).into_iter().collect();
         assert_eq!(regions, ["eu-central", "eu-west"]);
     }

@@ -1,9 +1,9 @@
 //! Migrations: one set of files, rendered for the engine that answers.
 //!
-//! A file names its table's class in its first line; `{locality}` becomes the engine's clause, so an
-//! auditor reads where a table's bytes may be at the place where the table is made. refinery keeps
-//! the history and refuses a landed file that was changed. Regions are not migrations: they come from
-//! `regions/`, before the tables on CockroachDB and after them on PostgreSQL.
+//! A file names its table's class in its first line; `{locality}` becomes the engine's clause, so
+//! an auditor reads where a table's bytes may be at the place where the table is made. refinery
+//! keeps the history and refuses a landed file that was changed. Regions are not migrations: they
+//! come from `regions/`, before the tables on CockroachDB and after them on PostgreSQL.
 
 use std::time::Duration;
 
@@ -80,7 +80,8 @@ pub struct Report {
     pub regions: Vec<String>,
 }
 
-/// Brings a database to this build's schema and to the regions' list. Run as one job, never by nodes.
+/// Brings a database to this build's schema and to the regions' list. Run as one job, never by
+/// nodes.
 pub async fn migrate(url: &DatabaseUrl, registry: &Registry) -> Result<Report, Error> {
     let store =
         Store::open(&StoreConfig { connections_max: 2, ..StoreConfig::new(url.clone()) }).await?;

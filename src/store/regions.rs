@@ -1,7 +1,7 @@
 //! From `regions/` to the database: which statements make it hold the listed regions.
 //!
-//! Planning only reads. On PostgreSQL a region is a partition of every personal table; on CockroachDB
-//! it is a region of the database, inside the super region of its jurisdiction.
+//! Planning only reads. On PostgreSQL a region is a partition of every personal table; on
+//! CockroachDB it is a region of the database, inside the super region of its jurisdiction.
 
 use std::collections::{BTreeMap, BTreeSet};
 

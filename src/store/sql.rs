@@ -59,7 +59,7 @@ macro_rules! query {
 macro_rules! queries {
     ($($room:ident { $($query:ident),* $(,)? })*) => {
         $(
-            #[expect(non_upper_case_globals, missing_docs, reason = "a query is called as its file")]
+            #[expect(non_upper_case_globals, missing_docs, reason = "called as its file")]
             pub mod $room {
                 use super::Query;
                 $(pub static $query: Query = query!($room, stringify!($query));)*

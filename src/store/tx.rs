@@ -1,9 +1,9 @@
 //! The one way to write.
 //!
 //! `store.tx("order_accept", deadline, |tx| async move { … })` runs its body in a serializable
-//! transaction, again and again until it commits, refuses, or the deadline passes. A body may run ten
-//! times, also after a COMMIT whose answer was lost: it holds no clock, no random number and no
-//! network, and its client-made keys tell a second run from a first.
+//! transaction, again and again until it commits, refuses, or the deadline passes. A body may run
+//! ten times, also after a COMMIT whose answer was lost: it holds no clock, no random number and
+//! no network, and its client-made keys tell a second run from a first.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -9,8 +9,8 @@
 //! | family name `PRICECHANGE` | the airline's price is another one |
 //! | family name `LOST` | the first booking is made and its answer is lost |
 //!
-//! `POST /sandbox/faults` makes the next calls of an operation fail; `GET /sandbox/journal` says what
-//! was really done, once per key, so that a test can count charges.
+//! `POST /sandbox/faults` makes the next calls of an operation fail; `GET /sandbox/journal` says
+//! what was really done, once per key, so that a test can count charges.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};

@@ -1,7 +1,7 @@
 //! The metric catalogue: every metric there is, once, with its unit and its words.
 //!
-//! No label ever carries an id, an address or a name of a person, and every label's values come from
-//! a short list.
+//! No label ever carries an id, an address or a name of a person, and every label's values come
+//! from a short list.
 
 use std::sync::OnceLock;
 

@@ -32,8 +32,8 @@ impl FromStr for LogFormat {
     }
 }
 
-/// Starts logging to a writer; `MERIDIAN_LOG` filters it, as in `info,meridian=debug`. Only the first
-/// call of a process has an effect.
+/// Starts logging to a writer; `MERIDIAN_LOG` filters it, as in `info,meridian=debug`. Only the
+/// first call of a process has an effect.
 pub fn init<W>(format: LogFormat, default_filter: &str, writer: W)
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,

@@ -1,5 +1,6 @@
 //! W3C Trace Context (<https://www.w3.org/TR/trace-context/>): `traceparent` in and out.
 
+use std::cell::Cell;
 use std::fmt;
 
 tokio::task_local! {
@@ -17,7 +18,7 @@ pub struct TraceContext {
 impl TraceContext {
     /// A trace that begins here.
     pub fn begin() -> Self {
-        Self { trace_id: random(), span_id: random(), sampled: true }
+        Self { trace_id: unlike(), span_id: unlike(), sampled: true }
     }
 
     /// Reads a `traceparent` header; `None` for what the recommendation calls invalid.
@@ -44,7 +45,7 @@ impl TraceContext {
 
     /// A span of the same trace below this one.
     pub fn child(&self) -> Self {
-        Self { span_id: random(), ..*self }
+        Self { span_id: unlike(), ..*self }
     }
 
     /// The trace's id in hexadecimal.
@@ -65,14 +66,35 @@ impl fmt::Display for TraceContext {
     }
 }
 
-fn random<const N: usize>() -> [u8; N] {
+/// Bits that no other trace has. They need to be unlike each other, not secret, and every request
+/// wants some, so each thread asks the system for randomness once (SplitMix64 goes on from there).
+pub fn unlike<const N: usize>() -> [u8; N] {
+    thread_local! {
+        static STATE: Cell<u64> = const { Cell::new(0) };
+    }
     let mut bytes = [0; N];
-    getrandom::fill(&mut bytes).expect("the system gives randomness");
+    STATE.with(|state| {
+        if state.get() == 0 {
+            let mut seed = [0; 8];
+            getrandom::fill(&mut seed).expect("the system gives randomness");
+            state.set(u64::from_le_bytes(seed) | 1);
+        }
+        for chunk in bytes.chunks_mut(8) {
+            let next = state.get().wrapping_add(0x9e37_79b9_7f4a_7c15);
+            state.set(next);
+            let mut z = (next ^ (next >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+            chunk.copy_from_slice(&(z ^ (z >> 31)).to_le_bytes()[..chunk.len()]);
+        }
+    });
     bytes
 }
 
-fn to_hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+/// Lower-case hexadecimal digits.
+pub fn to_hex(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digit = |nibble: u8| char::from(DIGITS[usize::from(nibble)]);
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
 fn hex<const N: usize>(text: &str) -> Option<[u8; N]> {

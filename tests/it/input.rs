@@ -1,5 +1,5 @@
-//! Bad input: malformed, oversized, unknown, late, hostile. Each gets an answer that says what to do,
-//! and nothing is lost or left behind.
+//! Bad input: malformed, oversized, unknown, late, hostile. Each gets an answer that says what to
+//! do, and nothing is lost or left behind.
 
 use std::time::Duration;
 

@@ -1,11 +1,13 @@
-//! How many SQL statements and round trips each request costs. Exact, so that nobody adds one unseen.
+//! How many SQL statements and round trips each request costs. Exact, so that nobody adds one
+//! unseen.
 
 use serde_json::Value;
 
 use crate::asker::{Answer, Person, an_offer, get, hold, id, instant, new_key, post, question};
 use crate::lab::Lab;
 
-/// Statements and round trips of one request; a transaction's BEGIN and COMMIT are round trips only.
+/// Statements and round trips of one request; a transaction's BEGIN and COMMIT are round trips
+/// only.
 #[cfg(test)]
 const EXPECTED: &[(&str, u64, u64)] = &[
     ("GET /livez", 0, 0),
