@@ -154,6 +154,10 @@ pub struct Serve {
     /// Where to listen.
     #[arg(long, env = "MERIDIAN_LISTEN", default_value = "127.0.0.1:8080")]
     pub listen: SocketAddr,
+    /// How long to answer `draining` before closing the door, so that GeoDNS and load balancers
+    /// notice first, in seconds.
+    #[arg(long, env = "MERIDIAN_DRAIN_SECONDS", default_value_t = 0)]
+    pub drain_seconds: u64,
     /// Leave the orders to `meridian work`.
     #[arg(long)]
     pub no_work: bool,

@@ -227,24 +227,28 @@ async fn serve_until_good_bye(
     args: &NodeArgs,
     listener: TcpListener,
     work: bool,
+    drain: Duration,
 ) -> Outcome {
     let (world, config) = world_and_config(registry, args).await?;
     let node = Node::start(&world, NodeConfig { work, ..config }, listener).await.map_err(text)?;
     tracing::info!(region = %node.api.region, address = %node.address, "the node is ready");
     say(&format!("listening on http://{}", node.address));
     good_bye().await?;
+    node.drain();
+    tokio::time::sleep(drain).await;
     node.stop().await;
     Ok(ExitCode::SUCCESS)
 }
 
 async fn run_serve(registry: Registry, serve: Serve) -> Outcome {
     let listener = listen(serve.listen).await?;
-    serve_until_good_bye(registry, &serve.node, listener, !serve.no_work).await
+    let drain = Duration::from_secs(serve.drain_seconds);
+    serve_until_good_bye(registry, &serve.node, listener, !serve.no_work, drain).await
 }
 
 async fn run_work(registry: Registry, work: Work) -> Outcome {
     let listener = listen(work.listen).await?;
-    serve_until_good_bye(registry, &work.node, listener, true).await
+    serve_until_good_bye(registry, &work.node, listener, true, Duration::ZERO).await
 }
 
 async fn run_geodns(registry: Registry, geodns: Geodns) -> Outcome {

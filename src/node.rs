@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use meridian_regions::{RegionId, Registry};
+use meridian_regions::{Continent, RegionId, Registry};
+use sha2::{Digest, Sha256};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -60,11 +61,23 @@ impl World {
         Ok(Self { registry, catalogue, schedule, places, clock })
     }
 
+    /// Hash of which region keeps the seats of which continent: with another answer a node would
+    /// look for sold seats in the wrong place, and sell them again.
+    fn seat_map(&self) -> u32 {
+        let mut hash = Sha256::new();
+        for continent in Continent::ALL {
+            hash.update(self.registry.for_continent(continent).locality.as_bytes());
+            hash.update([0]);
+        }
+        let digest: [u8; 32] = hash.finalize().into();
+        u32::from_le_bytes([digest[0], digest[1], digest[2], digest[3]])
+    }
+
     fn release(&self) -> Release {
         Release {
             profile: self.schedule.profile.name().to_owned(),
             seed: i64::try_from(self.schedule.seed).unwrap_or(i64::MAX),
-            fingerprint: i64::from(self.schedule.fingerprint),
+            fingerprint: i64::from(self.schedule.fingerprint) << 32 | i64::from(self.seat_map()),
         }
     }
 }
@@ -119,7 +132,7 @@ pub enum StartError {
     /// Another schedule is on sale.
     #[error(
         "the database sells the schedule {theirs:?}, this node made {mine:?}; start it with the \
-         same --profile, --seed and build"
+         same --profile, --seed, build and regions"
     )]
     OtherSchedule {
         /// Of this node.
@@ -135,8 +148,10 @@ pub struct Node {
     pub address: SocketAddr,
     /// What it answers with.
     pub api: Api,
-    stop: CancellationToken,
-    tasks: Vec<JoinHandle<()>>,
+    stop_serving: CancellationToken,
+    stop_working: CancellationToken,
+    server: JoinHandle<()>,
+    worker: Option<JoinHandle<()>>,
 }
 
 impl Node {
@@ -156,9 +171,9 @@ impl Node {
         let address = listener.local_addr().expect("a bound listener has an address");
         let (dispatch, handed_over) = Dispatch::channel();
         let api = api(world, &config, store, dispatch);
-        let stop = CancellationToken::new();
-        let mut tasks = vec![serve(listener, api.clone(), stop.clone())];
-        if config.work {
+        let (stop_serving, stop_working) = (CancellationToken::new(), CancellationToken::new());
+        let server = serve(listener, api.clone(), stop_serving.clone());
+        let worker = config.work.then(|| {
             let driver = Driver {
                 orders: api.orders.clone(),
                 payments: Payments::new(&config.payments),
@@ -166,9 +181,9 @@ impl Node {
             };
             let (home, look_every) = (config.region, config.look_every);
             let worker = Worker { driver, home, handed_over, look_every };
-            tasks.push(tokio::spawn(worker.run(stop.clone())));
-        }
-        Ok(Self { address, api, stop, tasks })
+            tokio::spawn(worker.run(stop_working.clone()))
+        });
+        Ok(Self { address, api, stop_serving, stop_working, server, worker })
     }
 
     /// Answers `draining` to GeoDNS from now on, and goes on serving who is there.
@@ -181,12 +196,15 @@ impl Node {
         self.api.draining.store(false, Ordering::Relaxed);
     }
 
-    /// Says good-bye, finishes what is under way, lets the database go.
+    /// Says good-bye, finishes what is under way, lets the database go. The worker goes last: it
+    /// still drives what the last requests handed over.
     pub async fn stop(self) {
         self.drain();
-        self.stop.cancel();
-        for task in self.tasks {
-            let _ = tokio::time::timeout(STOP_PATIENCE, task).await;
+        self.stop_serving.cancel();
+        let _ = tokio::time::timeout(STOP_PATIENCE, self.server).await;
+        self.stop_working.cancel();
+        if let Some(worker) = self.worker {
+            let _ = tokio::time::timeout(STOP_PATIENCE, worker).await;
         }
         self.api.store.close();
     }

@@ -167,8 +167,8 @@ impl Checker<'_> {
                     self.say(
                         format!("{}.json", region.name),
                         format!(
-                            "homes {country}, whose residents must stay under \"{law}\"; move it to \
-                             a region of that jurisdiction"
+                            "homes {country}, whose residents must stay under \"{law}\"; move it \
+                             to a region of that jurisdiction"
                         ),
                     );
                 }

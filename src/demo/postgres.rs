@@ -6,7 +6,7 @@
 
 use std::fs;
 use std::io::Read;
-use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -67,8 +67,8 @@ impl Postgres {
         prepare(&dir)?;
         let lock = lock(&dir)?;
         let data = dir.join("data");
-        if !data.join("PG_VERSION").exists() {
-            init(&binaries.dir, &dir, &data)?;
+        if !data.exists() {
+            init(&binaries.dir, &dir, &data, ephemeral)?;
         }
         clear_leftover(&data)?;
         let (pid, ended) = spawn(&binaries.dir, &dir, &data, ephemeral)?;
@@ -119,6 +119,10 @@ impl Postgres {
     }
 
     fn stop(&self) {
+        // Once it has ended, its number may be somebody else's.
+        if self.ended_within(Duration::ZERO) {
+            return;
+        }
         // SIGINT is the fast stop: sessions are ended, nothing committed is lost.
         let _ = kill_process(self.pid, Signal::INT);
         if !self.ended_within(STOP_PATIENCE) {
@@ -168,8 +172,15 @@ fn sweep(base: &Path) {
         let owner =
             name.to_str().and_then(|name| name.strip_prefix("meridian-")?.split('-').next());
         let Some(owner) = owner.and_then(|pid| pid.parse::<u32>().ok()) else { continue };
+        // Its owner may live where we cannot see it, in another container; its lock tells.
+        let unlocked = fs::File::options()
+            .read(true)
+            .write(true)
+            .open(entry.path().join("launcher.lock"))
+            .is_ok_and(|lock| lock.try_lock().is_ok());
         let server = server_of(&entry.path().join("data"));
-        let abandoned = !Path::new(&format!("/proc/{owner}")).exists() && server.is_none();
+        let gone = !Path::new(&format!("/proc/{owner}")).exists();
+        let abandoned = gone && unlocked && server.is_none();
         if abandoned && cfg!(target_os = "linux") {
             let _ = fs::remove_dir_all(entry.path());
         }
@@ -214,11 +225,8 @@ fn check_reachable(dir: &Path) -> Result<(), Refused> {
 fn lock(dir: &Path) -> Result<fs::File, Refused> {
     let path = dir.join("launcher.lock");
     let advice = "make the directory writable";
-    let file = fs::File::options()
-        .create(true)
+    let file = private_file()
         .truncate(false)
-        .write(true)
-        .read(true)
         .open(&path)
         .map_err(|error| refused("opening", &path, &error, advice))?;
     match file.try_lock() {
@@ -232,6 +240,16 @@ fn lock(dir: &Path) -> Result<fs::File, Refused> {
     }
 }
 
+/// How our own files in the server's directory are opened: never through a link, since the
+/// directory may belong to a user with fewer rights than ours.
+fn private_file() -> fs::OpenOptions {
+    let mut options = fs::File::options();
+    let no_links = rustix::fs::OFlags::NOFOLLOW.bits();
+    options.create(true).read(true).write(true).mode(0o600);
+    options.custom_flags(no_links.try_into().expect("flags are positive"));
+    options
+}
+
 /// A command of the server's package: as nobody when we are root, alone with its own environment.
 fn command(binary: &Path, dir: &Path) -> Command {
     let mut command = Command::new(binary);
@@ -243,17 +261,26 @@ fn command(binary: &Path, dir: &Path) -> Command {
     command
 }
 
-fn init(binaries: &Path, dir: &Path, data: &Path) -> Result<(), Refused> {
-    let output = command(&binaries.join("initdb"), dir)
-        .arg("-D")
-        .arg(data)
-        .args(["-U", USER, "--auth=trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"])
+/// Makes a database beside its place and moves it there when it is whole, so that what is killed in
+/// the middle is never taken for a database.
+fn init(binaries: &Path, dir: &Path, data: &Path, ephemeral: bool) -> Result<(), Refused> {
+    let unfinished = dir.join("data.unfinished");
+    let _ = fs::remove_dir_all(&unfinished);
+    let mut initdb = command(&binaries.join("initdb"), dir);
+    initdb.arg("-D").arg(&unfinished);
+    initdb.args(["-U", USER, "--auth=trust", "-E", "UTF8", "--locale=C.UTF-8"]);
+    if ephemeral {
+        initdb.arg("--no-sync");
+    }
+    let output = initdb
         .output()
         .map_err(|error| refused("running initdb in", dir, &error, "is PostgreSQL complete?"))?;
     if output.status.success() {
-        return Ok(());
+        let advice = "make the directory writable";
+        return fs::rename(&unfinished, data)
+            .map_err(|error| refused("finishing", data, &error, advice));
     }
-    let _ = fs::remove_dir_all(data);
+    let _ = fs::remove_dir_all(&unfinished);
     let words = String::from_utf8_lossy(&output.stderr);
     let last = words.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("no word");
     Err(Refused(format!(
@@ -269,7 +296,9 @@ fn server_of(data: &Path) -> Option<i32> {
     let command = fs::read_to_string(format!("/proc/{pid}/comm")).ok()?;
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let state = stat.rsplit_once(')')?.1.split_whitespace().next()?.to_owned();
-    (command.trim() == "postgres" && state != "Z").then_some(pid)
+    // After a reboot the number may be another PostgreSQL's: only ours works in our directory.
+    let ours = fs::read_link(format!("/proc/{pid}/cwd")).ok()? == fs::canonicalize(data).ok()?;
+    (command.trim() == "postgres" && state != "Z" && ours).then_some(pid)
 }
 
 /// After a kill the pid file may name a dead process, a zombie or a stranger, and each of the
@@ -325,7 +354,9 @@ type Spawned = (Pid, mpsc::Receiver<ExitStatus>);
 /// bound to the thread that spawned, and an unreaped server would block the next start.
 fn spawn(binaries: &Path, dir: &Path, data: &Path, ephemeral: bool) -> Result<Spawned, Refused> {
     let log = dir.join("postgres.log");
-    let output = fs::File::create(&log)
+    let output = private_file()
+        .truncate(true)
+        .open(&log)
         .map_err(|error| refused("writing", &log, &error, "free space there"))?;
     let errors =
         output.try_clone().map_err(|error| refused("writing", &log, &error, "free space there"))?;

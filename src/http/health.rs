@@ -98,14 +98,7 @@ pub async fn version(State(api): State<Api>) -> Json<Version> {
 
 /// Metrics in the Prometheus text format.
 #[utoipa::path(get, path = "/metrics", tag = "health", responses((status = 200, body = String)))]
-pub async fn scrape(State(api): State<Api>) -> Response {
-    if let Ok(states) = api.store.fresh().order_states(api.region).await {
-        for (state, orders) in states {
-            let labels = [("region", api.region.name.clone()), ("state", state)];
-            #[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
-            ::metrics::gauge!("meridian_orders", &labels).set(orders as f64);
-        }
-    }
+pub async fn scrape() -> Response {
     let text = metrics::handle().render();
     ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
 }

@@ -72,7 +72,7 @@ impl PaymentMethod {
         let text = self.token.expose();
         let plain = text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
         // A card number typed here by mistake must go no farther.
-        let card = text.bytes().all(|b| b.is_ascii_digit());
+        let card = text.bytes().all(|b| b.is_ascii_digit() || b == b'-' || b == b'_');
         if text.is_empty() || text.len() > TOKEN_BYTES_MAX || !plain || card {
             return Err(Problem::field(pointer, "the payment provider's token, such as tok_visa"));
         }

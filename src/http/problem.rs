@@ -392,6 +392,10 @@ impl From<travellers::Refusal> for Problem {
                 let detail = "no account has this address and password; which is wrong is not said";
                 Self::new(Code::WrongCredentials, detail)
             }
+            R::Busy => {
+                let detail = "too many log-ins at once; try again in a moment";
+                Self::new(Code::Unavailable, detail)
+            }
             R::Store(error) => Self::from(error),
             R::Sealed(error) => sealed(&error),
         }

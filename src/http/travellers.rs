@@ -89,10 +89,7 @@ pub async fn sign_up(
         .and_then(|code| code.parse().ok())
         .expect("the access layer let only a known country through");
     let (email, password) = credentials(&value.email, &value.password)?;
-    let travellers = api.travellers.clone();
-    // Spawned, so that a client that hangs up cannot cut a COMMIT in two.
-    let work = tokio::spawn(async move { travellers.sign_up(email, password, country).await });
-    let result = work.await.expect("signing up does not panic")?;
+    let result = api.travellers.sign_up(email, password, country).await?;
     Ok(opened(result, api.finder.clock.now()))
 }
 

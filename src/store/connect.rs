@@ -1,11 +1,14 @@
 //! How a connection is made: the URL, TLS, and what every session is told.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::path::Path;
 use std::str::FromStr;
 use std::time::Duration;
 
 use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 use tokio_postgres::config::{Host, SslMode};
 use tokio_postgres::{Config, NoTls};
 use tokio_postgres_rustls::MakeRustlsConnect;
@@ -17,7 +20,15 @@ const CONNECT_PATIENCE: Duration = Duration::from_secs(5);
 /// Longest wait for a free connection of the pool.
 const POOL_PATIENCE: Duration = Duration::from_secs(5);
 /// Silence after which a connection is probed, so that a dead peer is found.
-const KEEPALIVES_IDLE: Duration = Duration::from_secs(30);
+const KEEPALIVES_IDLE: Duration = Duration::from_secs(10);
+/// Pause between two probes.
+const KEEPALIVES_INTERVAL: Duration = Duration::from_secs(5);
+/// Probes without an answer until a peer counts as gone.
+const KEEPALIVES_RETRIES: u32 = 3;
+/// Longest that sent bytes may stay unacknowledged: a machine that died says nothing at all.
+const SILENCE_MAX: Duration = Duration::from_secs(5);
+/// Names a file of certificates that are trusted beside the web's: a cluster's own authority.
+const CA_FILE: &str = "MERIDIAN_DATABASE_CA";
 
 /// A database URL that never prints its password.
 #[derive(Clone, PartialEq)]
@@ -59,10 +70,17 @@ impl DatabaseUrl {
     /// A configuration with what every session of ours is told.
     pub(super) fn session(&self, statement_timeout: Option<Duration>) -> Config {
         let mut config = self.config.clone();
+        if self.wants_tls() {
+            // The driver's default would fall back to clear text without a word.
+            config.ssl_mode(SslMode::Require);
+        }
         config
             .application_name("meridian")
             .connect_timeout(CONNECT_PATIENCE)
-            .keepalives_idle(KEEPALIVES_IDLE);
+            .keepalives_idle(KEEPALIVES_IDLE)
+            .keepalives_interval(KEEPALIVES_INTERVAL)
+            .keepalives_retries(KEEPALIVES_RETRIES)
+            .tcp_user_timeout(SILENCE_MAX);
         if let Some(timeout) = statement_timeout {
             let asked =
                 config.get_options().map(|options| format!("{options} ")).unwrap_or_default();
@@ -71,9 +89,19 @@ impl DatabaseUrl {
         config
     }
 
+    /// Passwords and rows cross a network only under TLS, unless the URL says `sslmode=disable`.
     fn wants_tls(&self) -> bool {
-        let local = self.config.get_hosts().iter().all(|host| matches!(host, Host::Unix(_)));
-        !local && self.config.get_ssl_mode() == SslMode::Require
+        let here = |host: &Host| match host {
+            Host::Unix(_) => true,
+            Host::Tcp(name) => {
+                name == "localhost" || name.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+            }
+        };
+        match self.config.get_ssl_mode() {
+            SslMode::Disable => false,
+            SslMode::Require => true,
+            _ => !self.config.get_hosts().iter().all(here),
+        }
     }
 }
 
@@ -101,12 +129,24 @@ impl fmt::Debug for DatabaseUrl {
     }
 }
 
-fn tls() -> MakeRustlsConnect {
+fn tls() -> Result<MakeRustlsConnect, Error> {
     let mut roots = rustls::RootCertStore::empty();
     roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+    if let Some(path) = std::env::var_os(CA_FILE) {
+        let refused = |error: String| {
+            let path = std::path::Path::new(&path).display();
+            Error::NotReady(format!("{CA_FILE} names {path}, which holds no certificate: {error}"))
+        };
+        for certificate in
+            CertificateDer::pem_file_iter(&path).map_err(|e| refused(e.to_string()))?
+        {
+            let certificate = certificate.map_err(|error| refused(error.to_string()))?;
+            roots.add(certificate).map_err(|error| refused(error.to_string()))?;
+        }
+    }
     let config =
         rustls::ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
-    MakeRustlsConnect::new(config)
+    Ok(MakeRustlsConnect::new(config))
 }
 
 pub(super) fn pool(url: &DatabaseUrl, connections_max: usize) -> Result<Pool, Error> {
@@ -115,7 +155,7 @@ pub(super) fn pool(url: &DatabaseUrl, connections_max: usize) -> Result<Pool, Er
     let recycle = ManagerConfig { recycling_method: RecyclingMethod::Fast };
     let config = url.session(None);
     let manager = if url.wants_tls() {
-        Manager::from_config(config, tls(), recycle)
+        Manager::from_config(config, tls()?, recycle)
     } else {
         Manager::from_config(config, NoTls, recycle)
     };
@@ -137,7 +177,7 @@ pub(super) async fn single(
 ) -> Result<(tokio_postgres::Client, tokio::task::JoinHandle<()>), Error> {
     let config = url.session(statement_timeout);
     if url.wants_tls() {
-        let (client, connection) = config.connect(tls()).await.map_err(Error::Unreachable)?;
+        let (client, connection) = config.connect(tls()?).await.map_err(Error::Unreachable)?;
         Ok((client, tokio::spawn(async move { drop(connection.await) })))
     } else {
         let (client, connection) = config.connect(NoTls).await.map_err(Error::Unreachable)?;

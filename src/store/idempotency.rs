@@ -1,5 +1,7 @@
 //! The stored replies that make a repeated request harmless.
 
+use meridian_regions::RegionId;
+
 use super::{Error, Tx, sql};
 use crate::domain::ids::TravellerId;
 
@@ -48,5 +50,10 @@ impl Tx {
             location: row.get("location"),
             body: row.get("body"),
         }))
+    }
+
+    /// Forgets a batch of old answers; how many.
+    pub async fn idempotency_purge(&self, home: RegionId) -> Result<u64, Error> {
+        self.run(&sql::orders::idempotency_purge, &[&home.locality]).await
     }
 }

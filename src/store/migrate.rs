@@ -13,6 +13,7 @@ use refinery::{Migration, Runner};
 
 use super::connect::{self, DatabaseUrl};
 use super::datamap::Class;
+use super::engine::Engine;
 use super::error::Error;
 use super::sql;
 use super::{Store, StoreConfig, regions};
@@ -97,9 +98,12 @@ pub async fn migrate(url: &DatabaseUrl, registry: &Registry) -> Result<Report, E
     make_lock(&client, &lock.expect("the lock's own migration").text).await?;
     let holder = uuid::Uuid::new_v4().to_string();
     take_lock(&client, &holder).await?;
-    let result = apply(&mut client, &migrations).await;
+    let mut result = apply(&mut client, &migrations).await;
     if result.is_ok() && !engine.is_cockroach() {
-        ran = run_all(&client, regions::plan(&client, engine, url, registry).await?).await?;
+        match partitions(&client, engine, url, registry).await {
+            Ok(made) => ran = made,
+            Err(error) => result = Err(error),
+        }
     }
     #[expect(clippy::disallowed_methods, reason = "the lock lives outside any transaction")]
     client.execute(sql::migrate::lock_drop.text, &[&holder]).await?;
@@ -108,6 +112,15 @@ pub async fn migrate(url: &DatabaseUrl, registry: &Registry) -> Result<Report, E
     driver.abort();
     store.close();
     Ok(Report { engine: engine.to_string(), applied, regions: ran })
+}
+
+async fn partitions(
+    client: &tokio_postgres::Client,
+    engine: Engine,
+    url: &DatabaseUrl,
+    registry: &Registry,
+) -> Result<Vec<String>, Error> {
+    run_all(client, regions::plan(client, engine, url, registry).await?).await
 }
 
 /// Two migrators may make the lock at once, and `IF NOT EXISTS` does not keep them apart; the one

@@ -18,6 +18,9 @@ use super::error::Error;
 use super::sql::Query;
 use super::{Counts, Inner};
 
+/// How much longer than the server's own limit an answer is waited for.
+const ANSWER_SLACK: Duration = Duration::from_millis(500);
+
 /// Parameters of a statement.
 pub type Params<'a> = [&'a (dyn ToSql + Sync)];
 
@@ -46,20 +49,20 @@ impl Readers {
         }
     }
 
-    async fn client(&self) -> Result<Arc<ClientWrapper>, Error> {
+    async fn client(&self) -> Result<(&Lane, Arc<ClientWrapper>), Error> {
         let turn = self.next.fetch_add(1, Ordering::Relaxed) % self.lanes.len();
         let lane = &self.lanes[turn];
         if let Some(client) = lane.live() {
-            return Ok(client);
+            return Ok((lane, client));
         }
         let _one_at_a_time = lane.connecting.lock().await;
         if let Some(client) = lane.live() {
-            return Ok(client);
+            return Ok((lane, client));
         }
         let (client, driver) = connect::single(&self.url, Some(self.patience)).await?;
         let client = Arc::new(ClientWrapper::new(client, driver));
         lane.client.store(Some(Arc::clone(&client)));
-        Ok(client)
+        Ok((lane, client))
     }
 }
 
@@ -97,14 +100,20 @@ impl<'a> Reader<'a> {
         text: &str,
         params: &Params<'_>,
     ) -> Result<Vec<Row>, Error> {
-        let client = self.readers.client().await?;
-        let statement = client.prepare_cached(text).await?;
-        self.counts.statement();
-        #[expect(clippy::disallowed_methods, reason = "this is the one place that reads")]
-        let rows = tokio::time::timeout(self.readers.patience, client.query(&statement, params))
-            .await
-            .map_err(|_| Error::Deadline(name))??;
-        Ok(rows)
+        let (lane, client) = self.readers.client().await?;
+        let work = async {
+            let statement = client.prepare_cached(text).await?;
+            self.counts.statement();
+            #[expect(clippy::disallowed_methods, reason = "this is the one place that reads")]
+            Ok(client.query(&statement, params).await?)
+        };
+        let patience = self.readers.patience + ANSWER_SLACK;
+        tokio::time::timeout(patience, work).await.unwrap_or_else(|_| {
+            // The server ends statements by itself before this: a connection that is silent for
+            // longer leads nowhere, and the next reader gets a new one.
+            lane.client.store(None);
+            Err(Error::Deadline(name))
+        })
     }
 
     /// The only row, or none.

@@ -45,22 +45,22 @@ pub(super) fn session(cockroach: bool) -> Vec<String> {
     if cockroach { vec![fill(SESSION_COCKROACH, &[])] } else { Vec::new() }
 }
 
-/// A partition of each personal table for each region that is not there yet.
+/// Each personal table's partition for each region, as far as it is not present yet.
 pub fn postgres(registry: &Registry, present: &BTreeSet<String>) -> Vec<String> {
     let personal: Vec<&String> = datamap::tables()
         .iter()
         .filter(|(_, table)| table.class == Class::Personal)
         .map(|(name, _)| name)
         .collect();
-    registry
-        .with_rows()
-        .filter(|region| !present.contains(&region.locality))
-        .flat_map(|region| {
-            personal.iter().map(move |table| {
-                fill(PARTITION, &[("table", table), ("region", &region.locality)])
-            })
-        })
-        .collect()
+    let mut statements = Vec::new();
+    for region in registry.with_rows() {
+        let absent = |table: &&&String| !present.contains(&format!("{table}_{}", region.locality));
+        for table in personal.iter().filter(absent) {
+            let names = [("table", table.as_str()), ("region", region.locality.as_str())];
+            statements.push(fill(PARTITION, &names));
+        }
+    }
+    statements
 }
 
 /// The primary first, then the others, then a super region for each law whose regions are all new.

@@ -76,7 +76,7 @@ queries! {
     migrate { lock_take, lock_drop }
     catalogue { release_claim }
     travellers {
-        directory_insert, directory_home, traveller_insert, traveller_by_subject,
+        directory_insert, directory_home, traveller_insert, traveller_exists, traveller_by_subject,
         session_insert, session_get, session_delete, session_purge,
     }
     orders {

@@ -5,7 +5,7 @@ use meridian_regions::{Country, RegionId};
 use tokio_postgres::Row;
 use uuid::Uuid;
 
-use super::{Abort, Error, Reader, Tx, sql};
+use super::{Error, Reader, Tx, sql};
 use crate::domain::ids::TravellerId;
 
 /// A new account, sealed and hashed: nothing in it can be read without the region's key.
@@ -89,11 +89,15 @@ impl Tx {
         Ok(changed == 1)
     }
 
-    /// Forgets a batch of ended sessions and old answers; how many of each.
-    pub async fn purge<R>(&self, home: RegionId) -> Result<(u64, u64), Abort<R>> {
-        let sessions = self.run(&sql::travellers::session_purge, &[&home.locality]).await?;
-        let keys = self.run(&sql::orders::idempotency_purge, &[&home.locality]).await?;
-        Ok((sessions, keys))
+    /// Forgets a batch of ended sessions; how many.
+    pub async fn session_purge(&self, home: RegionId) -> Result<u64, Error> {
+        self.run(&sql::travellers::session_purge, &[&home.locality]).await
+    }
+
+    /// Whether an account of this id is there: the one that this very sign-up wrote.
+    pub async fn traveller_exists(&self, id: TravellerId) -> Result<bool, Error> {
+        let params: &super::read::Params<'_> = &[&id.home().locality, &id.uuid()];
+        Ok(self.opt(&sql::travellers::traveller_exists, params).await?.is_some())
     }
 }
 

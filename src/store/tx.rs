@@ -25,6 +25,8 @@ const PAUSE: Duration = Duration::from_millis(4);
 const PAUSE_MAX: Duration = Duration::from_millis(100);
 /// Longest that one statement waits for a lock; shorter than any request.
 const LOCK_PATIENCE: Duration = Duration::from_secs(2);
+/// Longest wait for the answer to a ROLLBACK; after it the connection is given up.
+const ROLLBACK_PATIENCE: Duration = Duration::from_secs(1);
 /// Shortest time-out that is worth sending.
 const TIMEOUT_MIN: Duration = Duration::from_millis(20);
 
@@ -78,6 +80,16 @@ impl Open {
             reason = "this is the one place that opens and commits"
         )]
         Ok(self.connection().batch_execute(text).await?)
+    }
+
+    async fn control_within(
+        &self,
+        text: &str,
+        patience: Duration,
+        name: &'static str,
+    ) -> Result<(), Error> {
+        let sent = tokio::time::timeout(patience.max(TIMEOUT_MIN), self.control(text)).await;
+        sent.map_err(|_| Error::Deadline(name))?
     }
 }
 
@@ -160,6 +172,8 @@ impl Store {
         for attempt in 1..=ATTEMPTS_MAX {
             let error = match self.attempt(name, deadline, &body).await {
                 Err(Abort::Failed(error)) => error,
+                // A no after a COMMIT that may yet land is no answer; the same key will find out.
+                Err(Abort::Refused(_)) if commit_unknown => Error::Unknown(name),
                 settled => return settled,
             };
             let fate = error.fate();
@@ -209,7 +223,7 @@ impl Store {
             .map_err(Error::from)?;
         let store = Arc::clone(&self.inner);
         let open = Arc::new(Open { connection: Some(connection), store, settled: false });
-        open.control(&begin(left)).await?;
+        open.control_within(&begin(left), left, name).await?;
         let outcome = tokio::time::timeout(left, body(Tx { open: Arc::clone(&open) }))
             .await
             .unwrap_or_else(|_| Err(Error::Deadline(name).into()));
@@ -222,7 +236,8 @@ impl Store {
                 Ok(value)
             }
             Err(abort) => {
-                open.settled = open.control("ROLLBACK").await.is_ok();
+                let rolled_back = open.control_within("ROLLBACK", ROLLBACK_PATIENCE, name).await;
+                open.settled = rolled_back.is_ok();
                 Err(abort)
             }
         }

@@ -52,7 +52,9 @@ impl Airline {
             .collect();
         let body = json!({ "hold": hold, "itinerary": itinerary, "passengers": people });
         match self.0.post("book", "/airline/v1/bookings", key, &body).await {
-            Outcome::Done(answer) => booked(&answer, now).map_or(Outcome::Unknown, Outcome::Done),
+            Outcome::Done(answer) => {
+                booked(&answer, hold, now).map_or(Outcome::Unknown, Outcome::Done)
+            }
             Outcome::Refused(reason) => Outcome::Refused(reason),
             Outcome::Unknown => Outcome::Unknown,
         }
@@ -85,9 +87,11 @@ impl Airline {
     }
 }
 
-fn booked(answer: &Value, now: Timestamp) -> Option<Booked> {
+/// A hold that says not for how long is not understood: its seats would never be free again.
+fn booked(answer: &Value, hold: bool, now: Timestamp) -> Option<Booked> {
     let record_locator = answer["record_locator"].as_str().filter(|id| well_formed(id))?.to_owned();
     let payment_required_by = match &answer["payment_required_by"] {
+        Value::Null if hold => return None,
         Value::Null => None,
         until => Some(until.as_str()?.parse().ok().filter(|until| *until < now + HOLD_MAX)?),
     };

@@ -74,12 +74,14 @@ impl Api {
         if status.is_success() {
             Outcome::Done(body)
         } else if status == StatusCode::PAYMENT_REQUIRED || status == StatusCode::CONFLICT {
-            Outcome::Refused(match body["code"].as_str() {
-                Some("declined") => Reason::Declined,
-                Some("sold_out") => Reason::SoldOut,
-                Some("price_changed") => Reason::PriceChanged,
-                _ => Reason::Other,
-            })
+            // Only a no that we know is a no. A conflict may also mean that the first call under
+            // this key is still being worked on, and that one may yet succeed.
+            match body["code"].as_str() {
+                Some("declined") => Outcome::Refused(Reason::Declined),
+                Some("sold_out") => Outcome::Refused(Reason::SoldOut),
+                Some("price_changed") => Outcome::Refused(Reason::PriceChanged),
+                _ => Outcome::Unknown,
+            }
         } else {
             // 5xx and 429 say nothing about what was done; other 4xx are our bug, and a person must
             // see the order before anything is undone.

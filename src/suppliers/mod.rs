@@ -26,8 +26,6 @@ pub enum Reason {
     SoldOut,
     /// The price is another one by now.
     PriceChanged,
-    /// Something else; their word for it is not ours to repeat.
-    Other,
 }
 
 impl Reason {
@@ -37,7 +35,6 @@ impl Reason {
             Self::Declined => "payment_declined",
             Self::SoldOut => "sold_out",
             Self::PriceChanged => "price_changed",
-            Self::Other => "provider_refused",
         }
     }
 }

@@ -66,6 +66,8 @@ enum Mode {
     Unavailable,
     /// Done, and the answer is lost.
     LostReply,
+    /// Being done: the key is in use, says a 409.
+    InFlight,
 }
 
 fn once() -> u64 {
@@ -116,6 +118,10 @@ impl Sandbox {
         if mode == Some(Mode::Unavailable) {
             let body = json!({"code": "unavailable"});
             return (StatusCode::SERVICE_UNAVAILABLE, Json(body)).into_response();
+        }
+        if mode == Some(Mode::InFlight) {
+            let body = json!({"code": "idempotency_in_flight"});
+            return (StatusCode::CONFLICT, Json(body)).into_response();
         }
         let known = books.answers.get(key).cloned();
         let first = known.is_none();

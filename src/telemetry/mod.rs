@@ -38,8 +38,10 @@ pub fn init<W>(format: LogFormat, default_filter: &str, writer: W)
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
-    let filter =
-        EnvFilter::try_from_env("MERIDIAN_LOG").unwrap_or_else(|_| EnvFilter::new(default_filter));
+    let filter = EnvFilter::try_from_env("MERIDIAN_LOG")
+        .unwrap_or_else(|_| EnvFilter::new(default_filter))
+        // The driver's finer lines hold the parameters of statements, which are about people.
+        .add_directive("tokio_postgres=info".parse().expect("a directive"));
     let registry = tracing_subscriber::registry().with(filter);
     let layer = tracing_subscriber::fmt::layer().with_writer(writer).with_ansi(false);
     let started = match format {

@@ -26,6 +26,8 @@ use crate::store::{self, Abort, Store};
 const SESSION_LIFE: Duration = Duration::from_secs(24 * 60 * 60);
 /// Password hashes at once: each takes 19 MiB and a core (OWASP's argon2id parameters).
 const HASHES_MAX: usize = 2;
+/// Requests that may wait for their hash; more are told to come back.
+const HASHES_WAITING_MAX: usize = 64;
 /// Longest that an account's transaction may take: it writes a GLOBAL table once.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Random bytes of a token.
@@ -42,6 +44,7 @@ pub struct Travellers {
     home: RegionId,
     registry: Registry,
     hashing: Arc<Semaphore>,
+    waiting: Arc<Semaphore>,
 }
 
 /// What becomes of a log-in, a sign-up or a token.
@@ -59,6 +62,9 @@ pub enum Refusal {
     /// Wrong address or password; which of them is not said.
     #[error("no account has this address and password")]
     Wrong,
+    /// Too many passwords are waiting to be hashed.
+    #[error("too many log-ins at once")]
+    Busy,
     /// The database failed.
     #[error(transparent)]
     Store(#[from] store::Error),
@@ -80,7 +86,9 @@ pub struct Opened {
 impl Travellers {
     /// Accounts at home in a region.
     pub fn new(store: Store, keys: Keys, home: RegionId, registry: Registry) -> Self {
-        Self { store, keys, home, registry, hashing: Arc::new(Semaphore::new(HASHES_MAX)) }
+        let hashing = Arc::new(Semaphore::new(HASHES_MAX));
+        let waiting = Arc::new(Semaphore::new(HASHES_WAITING_MAX));
+        Self { store, keys, home, registry, hashing, waiting }
     }
 
     /// Opens an account and a session on it.
@@ -102,25 +110,29 @@ impl Travellers {
             residence,
             subject_hash: self.keys.directory.hash(&email.subject()),
             email: data_key.seal(email_place(id), email.expose()),
-            password_hash: self.hash(password).await,
+            password_hash: self.hash(password).await?,
             data_key: wrapped,
         };
         let token = new_token(self.home);
         let token_hash = hash_token(&token);
-        let home = self.home;
-        let outcome = self
-            .store
-            .tx("traveller_sign_up", Deadline::after(PATIENCE), |tx| {
-                let (new, token_hash) = (new.clone(), token_hash.clone());
-                async move {
-                    if !tx.directory_insert(&new.subject_hash, home).await? {
-                        return Err(Abort::Refused(Refusal::Taken));
+        let (home, store) = (self.home, self.store.clone());
+        // Spawned, so that a client that hangs up cannot cut a COMMIT in two.
+        let writing = tokio::spawn(async move {
+            store
+                .tx("traveller_sign_up", Deadline::after(PATIENCE), |tx| {
+                    let (new, token_hash) = (new.clone(), token_hash.clone());
+                    async move {
+                        if tx.directory_insert(&new.subject_hash, home).await? {
+                            tx.traveller_insert(&new).await?;
+                        } else if !tx.traveller_exists(new.id).await? {
+                            return Err(Abort::Refused(Refusal::Taken));
+                        }
+                        Ok(tx.session_insert(new.id, &token_hash, life_seconds()).await?)
                     }
-                    tx.traveller_insert(&new).await?;
-                    Ok(tx.session_insert(new.id, &token_hash, life_seconds()).await?)
-                }
-            })
-            .await;
+                })
+                .await
+        });
+        let outcome = writing.await.expect("signing up does not panic");
         let expires_at = outcome.map_err(|abort| match abort {
             Abort::Refused(refusal) => refusal,
             Abort::Failed(error) => error.into(),
@@ -133,23 +145,27 @@ impl Travellers {
         let hash = self.keys.directory.hash(&email.subject());
         let account = self.store.fresh().traveller_by_subject(self.home, &hash).await?;
         let known = account.as_ref().map_or_else(|| NOBODY.to_owned(), |(_, hash)| hash.clone());
-        let right = self.verify(password, known).await;
+        let right = self.verify(password, known).await?;
         let Some((traveller, _)) = account.filter(|_| right) else {
             return Err(Refusal::Wrong);
         };
         let token = new_token(self.home);
         let token_hash = hash_token(&token);
-        let expires_at = self
-            .store
-            .tx("session_open", Deadline::after(PATIENCE), |tx| {
-                let token_hash = token_hash.clone();
-                async move {
-                    let until = tx.session_insert(traveller, &token_hash, life_seconds()).await?;
-                    Ok::<_, Abort<Never>>(until)
-                }
-            })
-            .await
-            .map_err(Abort::into_error)?;
+        let store = self.store.clone();
+        let writing = tokio::spawn(async move {
+            store
+                .tx("session_open", Deadline::after(PATIENCE), |tx| {
+                    let token_hash = token_hash.clone();
+                    async move {
+                        let until =
+                            tx.session_insert(traveller, &token_hash, life_seconds()).await?;
+                        Ok::<_, Abort<Never>>(until)
+                    }
+                })
+                .await
+        });
+        let opened = writing.await.expect("logging in does not panic");
+        let expires_at = opened.map_err(Abort::into_error)?;
         Ok(Opened { traveller, token, expires_at })
     }
 
@@ -189,25 +205,32 @@ impl Travellers {
         Ok(home.and_then(|locality| self.registry.by_locality(&locality)))
     }
 
-    async fn hash(&self, password: Password) -> String {
-        let _permit = self.hashing.acquire().await.expect("the semaphore is never closed");
-        tokio::task::spawn_blocking(move || {
+    async fn hash(&self, password: Password) -> Result<String, Refusal> {
+        self.in_turn(move || {
             let hash = Argon2::default().hash_password(password.expose().as_bytes());
             hash.expect("argon2 takes any password of our length").to_string()
         })
         .await
-        .expect("hashing does not panic")
     }
 
-    async fn verify(&self, password: Password, hash: String) -> bool {
-        let _permit = self.hashing.acquire().await.expect("the semaphore is never closed");
-        tokio::task::spawn_blocking(move || {
+    async fn verify(&self, password: Password, hash: String) -> Result<bool, Refusal> {
+        self.in_turn(move || {
             PasswordHash::new(&hash).is_ok_and(|hash| {
                 Argon2::default().verify_password(password.expose().as_bytes(), &hash).is_ok()
             })
         })
         .await
-        .expect("verifying does not panic")
+    }
+
+    /// Hashing takes cores and memory: a few at once, a few more in line, and the line moves on
+    /// when somebody hangs up, since this runs on their own request.
+    async fn in_turn<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Refusal> {
+        let _place = self.waiting.try_acquire().map_err(|_| Refusal::Busy)?;
+        let _permit = self.hashing.acquire().await.expect("the semaphore is never closed");
+        Ok(tokio::task::spawn_blocking(work).await.expect("hashing does not panic"))
     }
 }
 

@@ -11,6 +11,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::clock::Deadline;
 use crate::domain::ids::OrderId;
+use crate::domain::order::State;
 use crate::orders::driver::Driver;
 use crate::store::release::Never;
 use crate::store::{Abort, Error, Fate};
@@ -28,6 +29,8 @@ const CLAIM_PATIENCE: Duration = Duration::from_secs(3);
 pub const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// Looks between two purges of what is old.
 const PURGE_EVERY_LOOKS: u64 = 120;
+/// Looks between two counts of the region's orders: a count reads all of them.
+const COUNT_EVERY_LOOKS: u64 = 60;
 
 /// Where accepted orders are handed to the worker of the same node. Losing a hand-over loses
 /// nothing: the order is due, and its lease runs out.
@@ -71,15 +74,20 @@ impl Worker {
             tokio::select! {
                 biased;
                 () = stop.cancelled() => break,
-                Some((order, epoch)) = self.handed_over.recv() => {
-                    self.spawn(&tracker, &room, order, epoch).await;
-                }
+                // The clock first: it ticks seldom, and a queue that is never empty must not keep
+                // lapsed holds and dead nodes' orders waiting.
                 _ = clock.tick() => {
                     self.look(&tracker, &room).await;
+                    if looks.is_multiple_of(COUNT_EVERY_LOOKS) {
+                        self.count_orders().await;
+                    }
                     looks += 1;
                     if looks.is_multiple_of(PURGE_EVERY_LOOKS) {
                         self.purge().await;
                     }
+                }
+                Some((order, epoch)) = self.handed_over.recv() => {
+                    self.spawn(&tracker, &room, order, epoch).await;
                 }
             }
         }
@@ -128,18 +136,39 @@ impl Worker {
         }
     }
 
+    async fn count_orders(&self) {
+        match self.driver.orders.store.fresh().order_states(self.home).await {
+            Ok(counted) => {
+                // Every state, also the empty ones: a gauge that is not set keeps its last value.
+                for state in State::ALL.iter().map(|state| state.name()) {
+                    let of_state = counted.iter().find(|(name, _)| name == state);
+                    let labels = [("region", self.home.name.clone()), ("state", state.to_owned())];
+                    #[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
+                    let orders = of_state.map_or(0, |(_, orders)| *orders) as f64;
+                    metrics::gauge!("meridian_orders", &labels).set(orders);
+                }
+            }
+            Err(error) => report("count", &error),
+        }
+    }
+
+    /// Forgets what is old, a batch of each kind: one kind's trouble is not the other's.
     async fn purge(&self) {
-        let home = self.home;
-        let purged = self
-            .driver
-            .orders
-            .store
-            .tx("purge", Deadline::after(CLAIM_PATIENCE), |tx| async move {
-                tx.purge::<Never>(home).await
+        let (store, home) = (&self.driver.orders.store, self.home);
+        let sessions = store
+            .tx("session_purge", Deadline::after(CLAIM_PATIENCE), |tx| async move {
+                Ok::<_, Abort<Never>>(tx.session_purge(home).await?)
             })
             .await;
-        if let Err(error) = purged.map_err(Abort::into_error) {
-            report("purge", &error);
+        let keys = store
+            .tx("idempotency_purge", Deadline::after(CLAIM_PATIENCE), |tx| async move {
+                Ok::<_, Abort<Never>>(tx.idempotency_purge(home).await?)
+            })
+            .await;
+        for purged in [sessions, keys] {
+            if let Err(error) = purged.map_err(Abort::into_error) {
+                report("purge", &error);
+            }
         }
     }
 }

@@ -67,6 +67,28 @@ async fn an_address_has_one_account_in_the_whole_world() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_flood_of_log_ins_is_told_to_come_back() {
+    let lab = Lab::start().await;
+    let ada = Person::berliner(&lab).await;
+    let flood: Vec<_> = (0..200)
+        .map(|_| {
+            let url = format!("{}/v1/sessions", ada.url);
+            let body = json!({"email": ada.email, "password": "not her password"});
+            let request = ada.http.post(url).header("meridian-home", "eu-central").json(&body);
+            tokio::spawn(Answer::of(request))
+        })
+        .collect();
+    let mut busy = 0;
+    for answer in flood {
+        let answer = answer.await.unwrap();
+        busy += u32::from(answer.status == 503);
+        assert!(["wrong_credentials", "unavailable"].contains(&answer.code().as_str()));
+    }
+    assert!(busy > 0, "nobody was told to come back");
+    log_in(&lab, "eu-central", &ada.email, &ada.password).await.is(201);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_database_holds_no_address_name_or_token_in_the_clear() {
     let lab = Lab::start().await;
     let ada = Person::berliner(&lab).await;

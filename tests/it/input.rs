@@ -82,6 +82,7 @@ async fn a_booking_names_every_field_and_repeats_none() {
         ("/passengers/0/given_name", json!({"canary": 1})),
         ("/passengers", json!([])),
         ("/payment/token", json!("4111111111111111")),
+        ("/payment/token", json!("4111-1111-1111-1111")),
         ("/payment/token", json!("tok canary")),
         ("/payment", Value::Null),
         ("/type", json!("canary")),

@@ -27,7 +27,7 @@ async fn each_step_survives_an_outage_and_a_lost_answer() {
     let lab = Lab::start().await;
     let ada = Person::berliner(&lab).await;
     for operation in ["authorize", "book", "capture", "tickets"] {
-        for mode in ["unavailable", "lost_reply"] {
+        for mode in ["unavailable", "lost_reply", "in_flight"] {
             lab.fault(operation, mode, 1).await;
             let body = instant(&an_offer(&lab).await, "Lovelace", "tok_visa");
             let order = id(&ada.book(&new_key(), &body).await.is(202));
@@ -36,9 +36,9 @@ async fn each_step_survives_an_outage_and_a_lost_answer() {
         }
     }
     for operation in ["authorize", "book", "capture", "tickets"] {
-        assert_eq!(lab.journal(operation).await, 8, "{operation}");
+        assert_eq!(lab.journal(operation).await, 12, "{operation}");
     }
-    assert_eq!(lab.seats().await, (0, 8));
+    assert_eq!(lab.seats().await, (0, 12));
 }
 
 #[tokio::test(flavor = "multi_thread")]

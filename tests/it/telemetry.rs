@@ -21,7 +21,7 @@ impl Log {
         static LOG: OnceLock<Log> = OnceLock::new();
         LOG.get_or_init(|| {
             let log = Self::default();
-            telemetry::init(LogFormat::Json, "debug,hyper=info,tokio_postgres=info", log.clone());
+            telemetry::init(LogFormat::Json, "trace", log.clone());
             metrics::handle();
             log
         })

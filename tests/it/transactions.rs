@@ -32,6 +32,24 @@ async fn a_commit_whose_answer_is_lost_is_found_by_its_own_key() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn accounts_survive_a_lost_answer_to_their_commit() {
+    let lab = Lab::without_worker().await;
+    let store = lab.running("eu-central").api.store.clone();
+    store.faults().lose_commit_reply_next(1);
+    let ada = Person::berliner(&lab).await;
+    ada.get("/v1/travellers/me").await.is(200);
+    assert_eq!(count(&lab.database, "SELECT count(*) FROM traveller").await, 1);
+
+    store.faults().lose_commit_reply_next(1);
+    let body = serde_json::json!({"email": ada.email, "password": ada.password});
+    let request = ada.http.post(format!("{}/v1/sessions", ada.url));
+    let request = request.header("meridian-home", "eu-central").json(&body);
+    let session = crate::asker::Answer::of(request).await.is(201).data();
+    let again = Person { token: session["token"].as_str().unwrap().to_owned(), ..ada };
+    again.get("/v1/travellers/me").await.is(200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn conflicts_are_run_again_and_the_patience_ends() {
     let lab = Lab::without_worker().await;
     let ada = Person::berliner(&lab).await;

@@ -13,7 +13,7 @@ WITH key AS (
     SELECT
         key.region, $7::uuid, $2, $8::text, 'pending', 0, 1, $9::text,
         now() + $10::int8 * interval '1 millisecond', now(), 0,
-        $11::jsonb, $12::int8, $13::text, $14::bytea, $15::timestamptz, $15::timestamptz
+        $11::jsonb, $12::int8, $13::text, $14::bytea, $15::timestamptz, now()
     FROM key
     RETURNING region, id
 ), passenger AS (

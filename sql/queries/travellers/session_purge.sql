@@ -5,5 +5,6 @@ WHERE region = $1::text::crdb_internal_region
         SELECT region, token_hash
         FROM session
         WHERE region = $1::text::crdb_internal_region AND expires_at < now()
+        ORDER BY expires_at
         LIMIT 500
     )
