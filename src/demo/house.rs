@@ -47,7 +47,6 @@ pub struct House {
     pub postgres: Option<Postgres>,
     prober: Prober,
     sandbox: JoinHandle<()>,
-    temporary: Option<PathBuf>,
 }
 
 impl House {
@@ -58,7 +57,7 @@ impl House {
         let registry = answering_at(registry, &listeners);
 
         progress.phase("database", "starting PostgreSQL");
-        let (postgres, database, keys_dir, temporary) = database(demo).await?;
+        let (postgres, database, keys_dir) = database(demo).await?;
 
         progress.phase("migrate", "bringing the schema up");
         migrate::migrate(&database, &registry).await.map_err(failed)?;
@@ -88,18 +87,7 @@ impl House {
         progress.phase("dns", "opening GeoDNS");
         let (dns, prober) = geodns(registry, demo.dns_port, &world.clock).await?;
         let seconds = progress.done();
-        Ok(Self {
-            dns,
-            nodes,
-            registry,
-            suppliers,
-            database,
-            seconds,
-            postgres,
-            prober,
-            sandbox,
-            temporary,
-        })
+        Ok(Self { dns, nodes, registry, suppliers, database, seconds, postgres, prober, sandbox })
     }
 
     /// The origin of a region's API.
@@ -123,9 +111,6 @@ impl House {
         // Stopping the server waits for it, so not on a thread that drives other tasks.
         let postgres = self.postgres;
         let _ = tokio::task::spawn_blocking(move || drop(postgres)).await;
-        if let Some(dir) = self.temporary {
-            let _ = std::fs::remove_dir_all(dir);
-        }
     }
 }
 
@@ -174,26 +159,23 @@ fn answering_at(registry: Registry, listeners: &[(RegionId, TcpListener)]) -> Re
     })
 }
 
-type Opened = (Option<Postgres>, DatabaseUrl, PathBuf, Option<PathBuf>);
+type Opened = (Option<Postgres>, DatabaseUrl, PathBuf);
 
 /// The embedded database, or the one that was given; and where the keys are.
 async fn database(demo: &Demo) -> Result<Opened, Failed> {
     if let Some(url) = &demo.database_url {
-        let keys = state_dir(demo)?.join("keys");
-        return Ok((None, url.clone(), keys, None));
+        return Ok((None, url.clone(), state_dir(demo)?.join("keys")));
     }
-    let (keep, keys, temporary) = if demo.ephemeral {
-        let name = format!("meridian-keys-{}", uuid::Uuid::new_v4().simple());
-        let dir = std::env::temp_dir().join(name);
-        (Keep::Ephemeral, dir.clone(), Some(dir))
-    } else {
-        let dir = state_dir(demo)?;
-        (Keep::Directory(dir.join("pg")), dir.join("keys"), None)
+    let keep = match demo.ephemeral {
+        true => Keep::Ephemeral,
+        false => Keep::Directory(state_dir(demo)?.join("pg")),
     };
     let started = tokio::task::spawn_blocking(move || Postgres::start(keep)).await;
     let postgres = started.map_err(failed)?.map_err(failed)?;
+    // What is kept for this run only goes with its database.
+    let kept = if demo.ephemeral { postgres.dir().to_owned() } else { state_dir(demo)? };
     let url = postgres.url(USER);
-    Ok((Some(postgres), url, keys, temporary))
+    Ok((Some(postgres), url, kept.join("keys")))
 }
 
 /// Where a person's state is kept. Root's own directories are closed to the user that runs

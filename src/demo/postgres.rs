@@ -52,6 +52,8 @@ pub struct Postgres {
     source: String,
     pid: Pid,
     ended: Mutex<mpsc::Receiver<ExitStatus>>,
+    /// Deletes an ephemeral directory when we cannot.
+    sweeper: Option<Child>,
     /// Held as long as the server runs: two of us must not share a directory.
     _lock: fs::File,
 }
@@ -73,8 +75,9 @@ impl Postgres {
         clear_leftover(&data)?;
         let (pid, ended) = spawn(&binaries.dir, &dir, &data, ephemeral)?;
         let (version, source) = (binaries.version, binaries.source);
-        let server =
-            Self { dir, ephemeral, version, source, pid, ended: Mutex::new(ended), _lock: lock };
+        let sweeper = if ephemeral { sweep_after(&dir, pid) } else { None };
+        let ended = Mutex::new(ended);
+        let server = Self { dir, ephemeral, version, source, pid, ended, sweeper, _lock: lock };
         server.wait_until_ready()?;
         Ok(server)
     }
@@ -143,6 +146,10 @@ impl Drop for Postgres {
         if self.ephemeral {
             let _ = fs::remove_dir_all(&self.dir);
         }
+        if let Some(sweeper) = &mut self.sweeper {
+            drop(sweeper.stdin.take());
+            let _ = sweeper.wait();
+        }
     }
 }
 
@@ -162,6 +169,21 @@ fn ephemeral_dir() -> PathBuf {
     sweep(&base);
     let unique = uuid::Uuid::new_v4().simple().to_string();
     base.join(format!("meridian-{}-{}", std::process::id(), &unique[..8]))
+}
+
+/// A shell that waits for our end, however it comes: its input closes when we are gone. Then it waits
+/// for the server, too, and deletes the directory. Where there is no shell, a later run sweeps.
+fn sweep_after(dir: &Path, server: Pid) -> Option<Child> {
+    let script = "read -r _; while kill -0 \"$1\" 2>/dev/null; do sleep 0.1; done; rm -rf \"$2\"";
+    Command::new("/bin/sh")
+        .args(["-c", script, "sweeper", &server.as_raw_nonzero().to_string()])
+        .arg(dir)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .process_group(0)
+        .spawn()
+        .ok()
 }
 
 /// Deletes what killed runs could not delete themselves.

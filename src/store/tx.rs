@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use deadpool_postgres::Object;
 use tokio_postgres::Row;
+use tracing::Instrument;
 
 use super::error::{Error, Fate};
 use super::read::Params;
@@ -141,7 +142,8 @@ impl Store {
         Fut: Future<Output = Result<T, Abort<R>>>,
     {
         let started = Clock::instant();
-        let result = self.attempts(name, deadline, body).await;
+        let span = tracing::info_span!("transaction", txn = name);
+        let result = self.attempts(name, deadline, body).instrument(span).await;
         let outcome = match &result {
             Ok(_) => "committed",
             Err(Abort::Refused(_)) => "refused",

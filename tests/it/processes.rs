@@ -210,6 +210,30 @@ async fn ctrl_c_and_a_kill_leave_no_process_and_no_lock() {
     std::fs::remove_dir_all(&dir).unwrap();
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn an_ephemeral_house_is_gone_even_after_a_kill() {
+    for signal in ["-KILL", "-INT"] {
+        let mut command = meridian();
+        command.args(["demo", "--profile", "tiny", "--port", "0", "--dns-port", "0"]);
+        command.arg("--ephemeral").stderr(Stdio::null());
+        let (mut house, _) = Killed::start_until(&mut command, "The tour:");
+        let mine = format!("meridian-{}-", house.0.id());
+        let left = || {
+            [Path::new("/dev/shm"), &std::env::temp_dir()]
+                .into_iter()
+                .filter_map(|base| std::fs::read_dir(base).ok())
+                .flatten()
+                .flatten()
+                .filter(|entry| entry.file_name().to_string_lossy().starts_with(&mine))
+                .count()
+        };
+        assert_eq!(left(), 1);
+        house.signal(signal);
+        house.0.wait().unwrap();
+        until("its directory is gone", || async { left() == 0 }).await;
+    }
+}
+
 #[test]
 fn without_postgresql_or_space_the_demo_says_what_to_do() {
     let dir = state_dir();
