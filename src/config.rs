@@ -170,7 +170,7 @@ pub struct Work {
     #[command(flatten)]
     pub node: NodeArgs,
     /// Where to answer health checks and metrics.
-    #[arg(long, env = "MERIDIAN_LISTEN", default_value = "127.0.0.1:8090")]
+    #[arg(long, env = "MERIDIAN_LISTEN", default_value = "127.0.0.1:8091")]
     pub listen: SocketAddr,
 }
 

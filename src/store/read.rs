@@ -72,6 +72,14 @@ impl Lane {
     }
 }
 
+/// The only row, or none; more than one is a mistake in the statement.
+pub(super) fn at_most_one(query: &Query, mut rows: Vec<Row>) -> Result<Option<Row>, Error> {
+    if rows.len() > 1 {
+        return Err(Error::Unreadable(format!("{} gave {} rows", query.name, rows.len())));
+    }
+    Ok(rows.pop())
+}
+
 /// A way to read single statements.
 #[derive(Clone, Copy)]
 pub struct Reader<'a> {
@@ -118,11 +126,7 @@ impl<'a> Reader<'a> {
 
     /// The only row, or none.
     pub async fn opt(&self, query: &Query, params: &Params<'_>) -> Result<Option<Row>, Error> {
-        let mut rows = self.all(query, params).await?;
-        if rows.len() > 1 {
-            return Err(Error::Unreadable(format!("{} gave {} rows", query.name, rows.len())));
-        }
-        Ok(rows.pop())
+        at_most_one(query, self.all(query, params).await?)
     }
 
     /// The only row.

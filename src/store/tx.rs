@@ -13,7 +13,7 @@ use tokio_postgres::Row;
 use tracing::Instrument;
 
 use super::error::{Error, Fate};
-use super::read::Params;
+use super::read::{Params, at_most_one};
 use super::sql::Query;
 use super::{Inner, Store};
 use crate::clock::{Clock, Deadline};
@@ -106,11 +106,7 @@ impl Tx {
 
     /// The only row, or none.
     pub async fn opt(&self, query: &Query, params: &Params<'_>) -> Result<Option<Row>, Error> {
-        let mut rows = self.all(query, params).await?;
-        if rows.len() > 1 {
-            return Err(Error::Unreadable(format!("{} gave {} rows", query.name, rows.len())));
-        }
-        Ok(rows.pop())
+        at_most_one(query, self.all(query, params).await?)
     }
 
     /// The only row.
