@@ -171,7 +171,7 @@ fn ephemeral_dir() -> PathBuf {
     base.join(format!("meridian-{}-{}", std::process::id(), &unique[..8]))
 }
 
-/// A shell that waits for our end, however it comes: its input closes when we are gone. Then it waits
+/// A shell that waits for our end, however it comes: its input closes with us. Then it waits
 /// for the server, too, and deletes the directory. Where there is no shell, a later run sweeps.
 fn sweep_after(dir: &Path, server: Pid) -> Option<Child> {
     let script = "read -r _; while kill -0 \"$1\" 2>/dev/null; do sleep 0.1; done; rm -rf \"$2\"";
