@@ -304,7 +304,9 @@ fn init(binaries: &Path, dir: &Path, data: &Path, ephemeral: bool) -> Result<(),
     }
     let _ = fs::remove_dir_all(&unfinished);
     let words = String::from_utf8_lossy(&output.stderr);
-    let last = words.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("no word");
+    // Its last line is that it cleans up; the reason stands before.
+    let reason = |line: &&str| line.contains("FATAL") || line.contains("error");
+    let last = words.lines().find(reason).or(words.lines().next_back()).unwrap_or("no word");
     Err(Refused(format!(
         "initdb failed in {}: {last}; free space there or choose another --state-dir",
         dir.display()

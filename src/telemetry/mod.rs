@@ -41,7 +41,7 @@ where
     let filter = EnvFilter::try_from_env("MERIDIAN_LOG")
         .unwrap_or_else(|_| EnvFilter::new(default_filter))
         // The driver's finer lines hold the parameters of statements, which are about people.
-        .add_directive("tokio_postgres=info".parse().expect("a directive"));
+        .add_directive("tokio_postgres=warn".parse().expect("a directive"));
     let registry = tracing_subscriber::registry().with(filter);
     let layer = tracing_subscriber::fmt::layer().with_writer(writer).with_ansi(false);
     let started = match format {
