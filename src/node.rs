@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::catalogue::{Catalogue, Profile, Schedule};
 use crate::clock::{Clock, Deadline};
+use crate::http::serve::HEAD_PATIENCE;
 use crate::http::{self, Api, Rooms};
 use crate::orders::driver::Driver;
 use crate::orders::{LEASE, Orders};
@@ -103,6 +104,8 @@ pub struct NodeConfig {
     pub lease: Duration,
     /// Pause between two looks for what is due.
     pub look_every: Duration,
+    /// Longest that the head of a request may take to arrive.
+    pub head_patience: Duration,
 }
 
 impl NodeConfig {
@@ -119,6 +122,7 @@ impl NodeConfig {
             work: true,
             lease: LEASE,
             look_every: LOOK_EVERY,
+            head_patience: HEAD_PATIENCE,
         }
     }
 }
@@ -172,7 +176,13 @@ impl Node {
         let (dispatch, handed_over) = Dispatch::channel();
         let api = api(world, &config, store, dispatch);
         let (stop_serving, stop_working) = (CancellationToken::new(), CancellationToken::new());
-        let server = serve(listener, api.clone(), stop_serving.clone());
+        let router = http::router(&api, web::pages());
+        let server = tokio::spawn(http::serve::serve(
+            listener,
+            router,
+            config.head_patience,
+            stop_serving.clone(),
+        ));
         let worker = config.work.then(|| {
             let driver = Driver {
                 orders: api.orders.clone(),
@@ -236,22 +246,4 @@ fn api(world: &World, config: &NodeConfig, store: Store, dispatch: Dispatch) -> 
         },
         draining: AtomicBool::new(false),
     })
-}
-
-fn serve(listener: TcpListener, api: Api, stop: CancellationToken) -> JoinHandle<()> {
-    let router = http::router(&api, web::pages());
-    tokio::spawn(async move {
-        let server = axum_serve(listener, router, stop);
-        if let Err(error) = server.await {
-            tracing::error!(%error, "the listener failed");
-        }
-    })
-}
-
-async fn axum_serve(
-    listener: TcpListener,
-    router: axum::Router,
-    stop: CancellationToken,
-) -> std::io::Result<()> {
-    axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned()).await
 }

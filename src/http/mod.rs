@@ -14,6 +14,7 @@ pub mod places;
 pub mod problem;
 pub mod request_id;
 pub mod residence;
+pub mod serve;
 pub mod sessions;
 pub mod travellers;
 

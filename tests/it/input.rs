@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::asker::{Answer, Person, an_offer, day, get, hold, instant, new_key, post, question};
-use crate::lab::{Lab, count, until};
+use crate::lab::{Lab, Plan, count, until};
 
 /// The pointers that a refusal names.
 fn pointers(answer: &Answer) -> Vec<String> {
@@ -138,6 +138,27 @@ async fn bodies_that_are_no_json_too_large_or_of_another_kind_are_refused() {
     send("application/json", deep.into_bytes()).await.refuses(400, "malformed");
     let many = json!({"slices": vec![&question()["slices"][0]; 300]});
     send("application/json", many.to_string().into_bytes()).await.refuses(422, "validation_failed");
+    get(&lab, "eu-central", "/livez").await.is(200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_never_ends_its_head_is_let_go() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let head_patience = Duration::from_secs(2);
+    let lab = Lab::plan(Plan { work: false, head_patience, ..Plan::default() }).await;
+    let address = lab.running("eu-central").address;
+    let mut slow = tokio::net::TcpStream::connect(address).await.unwrap();
+    slow.write_all(b"GET /livez HTTP/1.1\r\nHost: slow\r\nX-Drip: ").await.unwrap();
+    let mut rest = Vec::new();
+    let ended = tokio::time::timeout(crate::lab::PATIENCE, slow.read_to_end(&mut rest)).await;
+    ended.expect("the connection was kept").unwrap_or_default();
+    let mut wide = tokio::net::TcpStream::connect(address).await.unwrap();
+    let head = format!("GET /livez HTTP/1.1\r\nHost: x\r\nX-Wide: {}\r\n\r\n", "w".repeat(200_000));
+    let _ = wide.write_all(head.as_bytes()).await;
+    let mut answer = Vec::new();
+    let _ = tokio::time::timeout(crate::lab::PATIENCE, wide.read_to_end(&mut answer)).await;
+    let answer = String::from_utf8_lossy(&answer);
+    assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 431"), "{answer}");
     get(&lab, "eu-central", "/livez").await.is(200);
 }
 

@@ -124,6 +124,7 @@ pub(crate) struct Plan {
     pub(crate) work: bool,
     pub(crate) hold: Duration,
     pub(crate) lease: Duration,
+    pub(crate) head_patience: Duration,
 }
 
 impl Default for Plan {
@@ -133,6 +134,7 @@ impl Default for Plan {
             work: true,
             hold: Duration::from_secs(1800),
             lease: Duration::from_secs(10),
+            head_patience: Duration::from_secs(60),
         }
     }
 }
@@ -190,6 +192,7 @@ impl Lab {
             work: plan.work,
             lease: plan.lease,
             look_every: Duration::from_millis(100),
+            head_patience: plan.head_patience,
             ..NodeConfig::new(region, store, keys, &self.suppliers)
         };
         Node::start(&self.world, config, listener).await.unwrap()

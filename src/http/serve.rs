@@ -1,0 +1,79 @@
+//! Connections: how many, how long one may take over its head, and how they end.
+//!
+//! The framework's own loop sets no limit of time for a request's head, so that a client that sends
+//! a byte a minute would hold its connection for ever.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+/// Longest that the head of a request may take to arrive, and that a kept connection may be idle;
+/// longer than the 60 seconds after which load balancers give an idle connection up.
+pub const HEAD_PATIENCE: Duration = Duration::from_secs(75);
+/// Most connections at once; more wait in the system's queue.
+const CONNECTIONS_MAX: usize = 10_000;
+/// Largest head of a request, and the unit of reading.
+const HEAD_BYTES_MAX: usize = 64 * 1024;
+/// Pause after the system refused a connection, as when descriptors have run out.
+const REFUSED_PAUSE: Duration = Duration::from_millis(100);
+
+/// Answers on a listener until told to stop, then until every request under way is answered.
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    head_patience: Duration,
+    stop: CancellationToken,
+) {
+    let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let connections = GracefulShutdown::new();
+    loop {
+        let permit = Arc::clone(&room).acquire_owned().await.expect("never closed");
+        let accepted = tokio::select! {
+            biased;
+            () = stop.cancelled() => break,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, _)) => {
+                let answering = connection(&connections, stream, router.clone(), head_patience);
+                tokio::spawn(async move {
+                    answering.await;
+                    drop(permit);
+                });
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a connection could not be accepted");
+                tokio::time::sleep(REFUSED_PAUSE).await;
+            }
+        }
+    }
+    connections.shutdown().await;
+}
+
+fn connection(
+    connections: &GracefulShutdown,
+    stream: TcpStream,
+    router: Router,
+    head_patience: Duration,
+) -> impl Future<Output = ()> + Send + use<> {
+    // Answers are small and whole; waiting to fill a packet would only delay them.
+    let _ = stream.set_nodelay(true);
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(head_patience)
+        .max_buf_size(HEAD_BYTES_MAX)
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+    let watched = connections.watch(connection);
+    async move {
+        // What ends a connection early is the client's business: it hung up, or was too slow.
+        let _ = watched.await;
+    }
+}
