@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
 use meridian::store::DatabaseUrl;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use crate::asker::{Person, direct_offers, id, instant, new_key};
@@ -55,9 +56,8 @@ impl Killed {
         (child, line.unwrap_or_else(|| panic!("it ended without saying {begin:?}")))
     }
 
-    fn signal(&self, name: &str) {
-        let sent = Command::new("kill").args([name, &self.0.id().to_string()]).status().unwrap();
-        assert!(sent.success());
+    fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.0), signal).unwrap();
     }
 }
 
@@ -83,7 +83,7 @@ async fn a_node_killed_between_payment_and_ticketing_loses_nothing() {
     lab.fault("tickets", "unavailable", 100_000).await;
     let order = id(&ada.book(&new_key(), &instant(&offer, "Lovelace", "tok_visa")).await.is(202));
     ada.wait(&order, "paid").await;
-    victim.signal("-KILL");
+    victim.signal(Signal::KILL);
     drop(victim);
     lab.fault("tickets", "unavailable", 1).await;
 
@@ -107,7 +107,7 @@ async fn a_node_says_good_bye_to_sigterm_and_refuses_what_it_must() {
     let taken = run(meridian().args(["sandbox", "--listen", &busy]));
     assert_eq!(taken.status.code(), Some(1));
     assert!(words(&taken).contains("--listen"), "{}", words(&taken));
-    node.signal("-TERM");
+    node.signal(Signal::TERM);
     assert_eq!(node.0.wait().unwrap().code(), Some(0));
     until("its connections are gone", || async {
         let sessions = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'meridian'
@@ -194,7 +194,7 @@ fn alive(pid: u32) -> bool {
 #[tokio::test(flavor = "multi_thread")]
 async fn ctrl_c_and_a_kill_leave_no_process_and_no_lock() {
     let dir = state_dir();
-    for signal in ["-INT", "-KILL", "-TERM"] {
+    for signal in [Signal::INT, Signal::KILL, Signal::TERM] {
         // The tour of the tiny schedule cannot fly everywhere; its start is what is looked at.
         let (mut house, _) = Killed::start_until(&mut demo(&dir), "The tour:");
         let postgres = postgres_of(&dir).unwrap();
@@ -205,14 +205,14 @@ async fn ctrl_c_and_a_kill_leave_no_process_and_no_lock() {
         house.signal(signal);
         house.0.wait().unwrap();
         until("PostgreSQL has ended", || async { !alive(postgres) }).await;
-        assert_eq!(postgres_of(&dir), None, "{signal} left a lock behind");
+        assert_eq!(postgres_of(&dir), None, "{signal:?} left a lock behind");
     }
     std::fs::remove_dir_all(&dir).unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_ephemeral_house_is_gone_even_after_a_kill() {
-    for signal in ["-KILL", "-INT"] {
+    for signal in [Signal::KILL, Signal::INT] {
         let mut command = meridian();
         command.args(["demo", "--profile", "tiny", "--port", "0", "--dns-port", "0"]);
         command.arg("--ephemeral").stderr(Stdio::null());
