@@ -3,7 +3,7 @@
 BIN := $(or $(CARGO_TARGET_DIR),target)/debug/meridian
 export PATH := $(HOME)/.cargo/bin:$(PATH)
 
-.PHONY: demo test lint bench data data-check tools
+.PHONY: demo test test-web lint bench data data-check tools
 
 demo: tools             ## the whole house on this machine, with a tour; Ctrl-C ends it
 	cargo build --locked --bin meridian
@@ -11,6 +11,12 @@ demo: tools             ## the whole house on this machine, with a tour; Ctrl-C 
 
 test: tools             ## every test
 	scripts/test
+
+test-web: tools         ## the page in a real browser; needs Node, installs Debian's chromium
+	cargo build --locked --bin meridian
+	@command -v chromium >/dev/null || apt-get install -y -q --no-install-recommends chromium
+	npm --prefix tests/web ci --silent
+	MERIDIAN=$(abspath $(BIN)) node --test tests/web/stories.mjs
 
 lint: tools             ## formatting and lints, nothing left over
 	cargo fmt --all --check
