@@ -20,6 +20,7 @@ use crate::orders::Booking;
 use crate::orders::idempotency::{Answer, Request};
 use crate::orders::view::{EventView, OrderView};
 use crate::store::orders::Mine;
+use crate::store::uncut;
 
 const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 /// Longest payment token that is taken.
@@ -172,10 +173,8 @@ pub async fn book(
     let booking = value.parse(today)?;
     let request = Request::new(&key, "POST /v1/orders", &raw);
     let orders = api.orders.clone();
-    // Spawned, so that a client that hangs up cannot cut a COMMIT in two.
-    let work =
-        tokio::spawn(async move { orders.accept(&traveller.session, &request, booking).await });
-    Ok(answer(work.await.expect("accepting does not panic")?))
+    let work = async move { orders.accept(&traveller.session, &request, booking).await };
+    Ok(answer(uncut(work).await?))
 }
 
 /// One's own orders, newest first.
@@ -243,8 +242,7 @@ pub async fn cancel(
     let body = serde_json::json!({ "order_id": id.to_string() });
     let request = Request::new(&key, "POST /v1/orders/{id}/cancel", &body);
     let orders = api.orders.clone();
-    let work = tokio::spawn(async move {
-        orders.cancel(&traveller.session, &request, &traveller.token, id).await
-    });
-    Ok(answer(work.await.expect("cancelling does not panic")?))
+    let work =
+        async move { orders.cancel(&traveller.session, &request, &traveller.token, id).await };
+    Ok(answer(uncut(work).await?))
 }

@@ -12,6 +12,7 @@ use super::orders::{PaymentMethod, answer, order_id};
 use super::problem::{Problem, ProblemDetails};
 use crate::orders::idempotency::Request;
 use crate::orders::view::OrderView;
+use crate::store::uncut;
 
 /// A payment for a held order.
 #[derive(Deserialize, ToSchema)]
@@ -38,8 +39,8 @@ pub async fn pay(
     let token = value.payment.token("/payment/token")?;
     let request = Request::new(&key, "POST /v1/payments", &raw);
     let orders = api.orders.clone();
-    let work = tokio::spawn(async move {
+    let work = async move {
         orders.pay(&traveller.session, &request, &traveller.token, order, token).await
-    });
-    Ok(answer(work.await.expect("paying does not panic")?))
+    };
+    Ok(answer(uncut(work).await?))
 }

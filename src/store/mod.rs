@@ -31,7 +31,7 @@ pub use engine::Engine;
 pub use error::{Error, Fate};
 pub use faults::Faults;
 pub use read::Reader;
-pub use tx::{Abort, Tx};
+pub use tx::{Abort, Tx, uncut};
 
 /// How a store is opened.
 #[derive(Clone, Debug)]

@@ -272,6 +272,15 @@ impl Store {
     }
 }
 
+/// Does some writing to its end, under the caller's span. A caller may be dropped at any await, as
+/// a handler is when its client hangs up; a COMMIT that was sent must still be heard.
+pub async fn uncut<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> T {
+    match tokio::spawn(work.in_current_span()).await {
+        Ok(value) => value,
+        Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
+    }
+}
+
 /// BEGIN and the session's limits in one round trip; the limits end with the transaction.
 fn begin(left: Duration) -> String {
     let statement = left.max(TIMEOUT_MIN).as_millis();

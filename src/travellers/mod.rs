@@ -20,7 +20,7 @@ use crate::privacy::keys::Keys;
 use crate::privacy::seal::{DataKey, Place};
 use crate::store::release::Never;
 use crate::store::travellers::{NewTraveller, Session};
-use crate::store::{self, Abort, Store};
+use crate::store::{self, Abort, Store, uncut};
 
 /// How long a session lasts whatever happens.
 const SESSION_LIFE: Duration = Duration::from_secs(24 * 60 * 60);
@@ -116,8 +116,7 @@ impl Travellers {
         let token = new_token(self.home);
         let token_hash = hash_token(&token);
         let (home, store) = (self.home, self.store.clone());
-        // Spawned, so that a client that hangs up cannot cut a COMMIT in two.
-        let writing = tokio::spawn(async move {
+        let writing = async move {
             store
                 .tx("traveller_sign_up", Deadline::after(PATIENCE), |tx| {
                     let (new, token_hash) = (new.clone(), token_hash.clone());
@@ -131,8 +130,8 @@ impl Travellers {
                     }
                 })
                 .await
-        });
-        let outcome = writing.await.expect("signing up does not panic");
+        };
+        let outcome = uncut(writing).await;
         let expires_at = outcome.map_err(|abort| match abort {
             Abort::Refused(refusal) => refusal,
             Abort::Failed(error) => error.into(),
@@ -152,7 +151,7 @@ impl Travellers {
         let token = new_token(self.home);
         let token_hash = hash_token(&token);
         let store = self.store.clone();
-        let writing = tokio::spawn(async move {
+        let writing = async move {
             store
                 .tx("session_open", Deadline::after(PATIENCE), |tx| {
                     let token_hash = token_hash.clone();
@@ -163,8 +162,8 @@ impl Travellers {
                     }
                 })
                 .await
-        });
-        let opened = writing.await.expect("logging in does not panic");
+        };
+        let opened = uncut(writing).await;
         let expires_at = opened.map_err(Abort::into_error)?;
         Ok(Opened { traveller, token, expires_at })
     }
