@@ -93,16 +93,7 @@ async fn run(cli: Cli) -> Outcome {
 }
 
 fn text(error: impl std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text.push_str(&format!(": {cause_text}"));
-        }
-        source = cause.source();
-    }
-    text
+    telemetry::chain(&error)
 }
 
 /// A reader that has gone (`meridian … | head`) is no failure of ours.

@@ -37,8 +37,6 @@ pub struct House {
     pub nodes: Vec<Node>,
     /// All regions, answering at their loopback addresses.
     pub registry: Registry,
-    /// Base URL of the other companies.
-    pub suppliers: String,
     /// The database.
     pub database: DatabaseUrl,
     /// How long each phase of the start took, in seconds.
@@ -87,17 +85,7 @@ impl House {
         progress.phase("dns", "opening GeoDNS");
         let (dns, prober) = geodns(registry, demo.dns_port, &world.clock).await?;
         let seconds = progress.done();
-        Ok(Self { dns, nodes, registry, suppliers, database, seconds, postgres, prober, sandbox })
-    }
-
-    /// The origin of a region's API.
-    pub fn url(&self, region: RegionId) -> String {
-        region.endpoints.api.clone()
-    }
-
-    /// The node of a region.
-    pub fn node(&self, name: &str) -> Option<&Node> {
-        self.nodes.iter().find(|node| node.api.region.name == name)
+        Ok(Self { dns, nodes, registry, database, seconds, postgres, prober, sandbox })
     }
 
     /// Says good-bye in the order that loses nothing.

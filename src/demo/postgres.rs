@@ -97,11 +97,6 @@ impl Postgres {
         &self.dir
     }
 
-    /// The server's process.
-    pub fn process_id(&self) -> i32 {
-        self.pid.as_raw_nonzero().get()
-    }
-
     fn wait_until_ready(&self) -> Result<(), Refused> {
         let deadline = Deadline::after(START_PATIENCE);
         // The eighth line of the pid file says how far the server is; PostgreSQL writes it so that

@@ -197,8 +197,6 @@ const fn rule(from: State, trigger: Trigger, to: State, event: &'static str, sea
     Rule { from, trigger, to, event, seats }
 }
 
-/// The event of an order's first row.
-pub const REQUESTED: &str = "order.requested";
 /// The event that leaves the machine's hands, from any living state.
 pub const MANUAL_REVIEW: &str = "order.manual_review";
 

@@ -23,10 +23,12 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
+use axum::Router;
+use axum::body::Bytes;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::get;
-use axum::{Json, Router};
+use http::header::CONTENT_TYPE;
 use http::{HeaderName, HeaderValue, Method};
 use meridian_regions::{RegionId, Registry};
 use tower_http::catch_panic::CatchPanicLayer;
@@ -132,11 +134,8 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
 pub fn router(api: &Api, pages: Router<Api>) -> Router {
     let (routes, document) = described().split_for_parts();
     access::assert_complete(&document);
-    let document = Arc::new(document);
-    let describe = get(move || {
-        let document = Arc::clone(&document);
-        async move { Json(document.as_ref().clone()) }
-    });
+    let document = Bytes::from(serde_json::to_vec(&document).expect("a description is plain data"));
+    let describe = get(move || async move { ([(CONTENT_TYPE, "application/json")], document) });
     routes
         .route("/openapi.json", describe)
         .merge(pages)
@@ -162,7 +161,7 @@ fn cors(registry: &Registry) -> CorsLayer {
         .allow_methods([Method::GET, Method::POST, Method::DELETE])
         .allow_headers([
             http::header::AUTHORIZATION,
-            http::header::CONTENT_TYPE,
+            CONTENT_TYPE,
             name("idempotency-key"),
             name("meridian-home"),
             name("meridian-subject"),

@@ -16,17 +16,15 @@ use super::problem::{FieldError, Problem, ProblemDetails};
 use crate::domain::ids::OrderId;
 use crate::domain::order::OrderKind;
 use crate::domain::traveller::{Name, Passenger, Pii};
-use crate::orders::Booking;
 use crate::orders::idempotency::{Answer, Request};
 use crate::orders::view::{EventView, OrderView};
+use crate::orders::{Booking, LIST_MAX};
 use crate::store::orders::Mine;
 use crate::store::uncut;
 
 const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 /// Longest payment token that is taken.
 const TOKEN_BYTES_MAX: usize = 128;
-/// Most orders of one list, as the store gives them.
-const LIST_MAX: usize = 100;
 
 /// A booking.
 #[derive(Deserialize, ToSchema)]
@@ -186,7 +184,10 @@ pub async fn list(
 ) -> Result<Json<List<OrderView>>, Problem> {
     let rows = api.orders.list(&traveller.session).await?;
     let data = rows.into_iter().map(OrderView::from).collect();
-    Ok(Json(List { data, meta: ListMeta { limit: LIST_MAX } }))
+    Ok(Json(List {
+        data,
+        meta: ListMeta { limit: usize::try_from(LIST_MAX).expect("a small number") },
+    }))
 }
 
 /// One order.

@@ -32,7 +32,7 @@ const ACCEPT_PATIENCE: Duration = Duration::from_secs(3);
 /// How long a node may work on an order before another takes over; longer than any single call.
 pub const LEASE: Duration = Duration::from_secs(10);
 /// Most orders of one list.
-const LIST_MAX: i64 = 100;
+pub const LIST_MAX: i64 = 100;
 
 /// Orders of one region's travellers.
 #[derive(Clone)]
@@ -231,8 +231,7 @@ impl Orders {
             };
             return self.replay(session, request).await?.ok_or(refusal);
         };
-        let data_key =
-            self.keys.region.unwrap_data_key(session.traveller.uuid(), &session.data_key)?;
+        let data_key = self.data_key(session)?;
         let act = Act {
             order,
             traveller: session.traveller,
@@ -304,6 +303,10 @@ impl Orders {
             .map_err(Refusal::from)
     }
 
+    fn data_key(&self, session: &Session) -> Result<DataKey, Broken> {
+        self.keys.region.unwrap_data_key(session.traveller.uuid(), &session.data_key)
+    }
+
     /// Everything that needs no transaction: the offer, the seals, the reply.
     fn prepare(
         &self,
@@ -322,8 +325,7 @@ impl Orders {
             return Err(Refusal::Passengers { offered: terms.passengers });
         }
         let id = OrderId::new(session.traveller.home());
-        let data_key =
-            self.keys.region.unwrap_data_key(session.traveller.uuid(), &session.data_key)?;
+        let data_key = self.data_key(session)?;
         let new = NewOrder {
             id,
             traveller: session.traveller,

@@ -117,7 +117,9 @@ impl Finder {
             [out, back] => self.pairs(out, back, search.cabin, now),
             _ => Vec::new(),
         };
-        priced.sort_by(|a, b| rank(a).total_cmp(&rank(b)).then_with(|| a.1.cmp(&b.1)));
+        priced.sort_by(|a, b| {
+            rank(&a.0, a.1).total_cmp(&rank(&b.0, b.1)).then_with(|| a.1.cmp(&b.1))
+        });
         priced.truncate(OFFERS_MAX);
         let offers: Vec<Offer> = priced
             .iter()
@@ -259,7 +261,9 @@ impl Finder {
             let mut priced: Vec<(&Journey, i64)> =
                 journeys.iter().map(|j| (j, self.cents(j, cabin, now))).collect();
             priced.sort_by(|a, b| {
-                let score = |p: &(&Journey, i64)| rank(&(vec![p.0], p.1));
+                let score = |(journey, cents): &(&Journey, i64)| {
+                    rank(std::slice::from_ref(journey), *cents)
+                };
                 score(a).total_cmp(&score(b))
             });
             priced.truncate(COMBINED_MAX);
@@ -311,12 +315,12 @@ impl Finder {
 
 /// Lower is better: what an hour and a change are worth to most, in euro cents.
 #[expect(clippy::cast_precision_loss, reason = "fares and minutes are small")]
-fn rank((journeys, cents): &(Vec<&Journey>, i64)) -> f64 {
+fn rank(journeys: &[&Journey], cents: i64) -> f64 {
     const CENTS_PER_HOUR: f64 = 1_500.0;
     const CENTS_PER_CHANGE: f64 = 3_000.0;
     let seconds: i64 = journeys.iter().map(|j| j.arrives.as_second() - j.departs.as_second()).sum();
     let changes: usize = journeys.iter().map(|journey| journey.legs.len() - 1).sum();
-    *cents as f64 + CENTS_PER_HOUR * seconds as f64 / 3600.0 + CENTS_PER_CHANGE * changes as f64
+    cents as f64 + CENTS_PER_HOUR * seconds as f64 / 3600.0 + CENTS_PER_CHANGE * changes as f64
 }
 
 fn sorting(offers: &[Offer]) -> Sorting {

@@ -17,6 +17,7 @@ use super::engine::Engine;
 use super::error::Error;
 use super::sql;
 use super::{Store, StoreConfig, regions};
+use crate::telemetry::chain;
 
 static FILES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/sql/migrations");
 /// Longest wait for somebody else's migration.
@@ -165,19 +166,9 @@ async fn apply(
         .set_abort_divergent(true)
         .run_async(client)
         .await
-        .map_err(|error| Error::NotReady(explain(&error)))?;
+        // A migration's text holds no personal data, so its causes may be shown.
+        .map_err(|error| Error::NotReady(format!("the migration failed: {}", chain(&error))))?;
     Ok(report.applied_migrations().iter().map(ToString::to_string).collect())
-}
-
-/// The chain of causes in one line: a migration's text holds no personal data.
-fn explain(error: &dyn std::error::Error) -> String {
-    let mut text = format!("the migration failed: {error}");
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(&format!(": {cause}"));
-        source = cause.source();
-    }
-    text
 }
 
 async fn run_all(

@@ -17,6 +17,7 @@ use super::read::{Params, at_most_one};
 use super::sql::Query;
 use super::{Inner, Store};
 use crate::clock::{Clock, Deadline};
+use crate::telemetry::trace::unlike;
 
 /// Most runs of one body.
 const ATTEMPTS_MAX: u32 = 40;
@@ -299,8 +300,5 @@ fn pause(attempt: u32) -> Duration {
 }
 
 fn random_fraction() -> f64 {
-    let mut bytes = [0_u8; 4];
-    // Without randomness the pauses are equal, which is worse but not wrong.
-    let _ = getrandom::fill(&mut bytes);
-    f64::from(u32::from_le_bytes(bytes)) / f64::from(u32::MAX)
+    f64::from(u32::from_le_bytes(unlike())) / f64::from(u32::MAX)
 }
