@@ -10,6 +10,9 @@
 
 // In reading order; the blank lines keep the formatter from sorting it.
 
+/// The only clock.
+mod clock;
+
 /// Where an address is.
 mod location;
 

@@ -15,8 +15,8 @@ use flate2::read::GzDecoder;
 use meridian_regions::{Continent, Coordinates, Country};
 use serde::Serialize;
 
-const TABLE: &[u8] = include_bytes!("../data/ip-country.bin.gz");
-const PLACES: &str = include_str!("../data/countries.csv");
+const TABLE: &[u8] = include_bytes!("../../data/ip-country.bin.gz");
+const PLACES: &str = include_str!("../../data/countries.csv");
 const MAGIC: &[u8] = b"MIPC1\n";
 
 /// Owner of the IPv6 ranges that carry an IPv4 address and are looked up as one.
