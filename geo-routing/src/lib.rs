@@ -48,6 +48,7 @@ pub use health::{Prober, ProberConfig};
 pub use location::{Geography, Location, Place, Subnet, SubnetError, TableError};
 pub use policy::{Candidate, Condition, Explanation, Live, Skip, Whereabouts};
 pub use respond::{Reply, Transport, respond};
+pub use server::datagram;
 pub use server::{Control, Counts, Handle, Server, ServerConfig, ServerError};
 pub use table::{Answer, Client, RoutingTable, explain};
 pub use zone::{Zone, ZoneError};

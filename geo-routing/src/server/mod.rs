@@ -3,6 +3,8 @@
 //! It moves packets and counts them. What is answered is decided in [`crate::respond`]; a client's
 //! address is personal data and stands in no log line here.
 
+pub mod datagram;
+
 use std::collections::{BTreeMap, HashSet};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
