@@ -87,8 +87,13 @@ pub struct Dns {
     pub default: bool,
     /// Countries that come here whatever the distance says.
     pub countries: Vec<Country>,
-    /// Share for gradual shifts, 0 to 255; 0 takes nobody.
+    /// Percent of those for whom it is nearest that it takes, 0 to 100, for gradual shifts; the
+    /// others go to the next region. 0 takes nobody.
     pub weight: u8,
+    /// Makes the region nearer (up to 99) or farther (down to -99) than it is, in percent of the
+    /// distance, as Route 53's geoproximity does.
+    #[serde(default)]
+    pub bias: i8,
     /// Regions of the same jurisdiction that take over, in order.
     pub fallbacks: Vec<String>,
 }

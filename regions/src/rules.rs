@@ -52,6 +52,7 @@ pub(crate) fn check(draft: &Draft, stems: &HashMap<String, String>) -> Vec<Rule>
     checker.active();
     checker.jurisdictions();
     checker.fallbacks();
+    checker.steering();
     checker.claims();
     checker.homes();
     checker.broken
@@ -172,6 +173,20 @@ impl Checker<'_> {
                         ),
                     );
                 }
+            }
+        }
+    }
+
+    fn steering(&mut self) {
+        for region in &self.draft.regions {
+            let (weight, bias) = (region.dns.weight, region.dns.bias);
+            if weight > 100 {
+                let advice = format!("weight {weight} is more than all; write 0 to 100 percent");
+                self.say(format!("{}.json", region.name), advice);
+            }
+            if bias.unsigned_abs() > 99 {
+                let advice = format!("bias {bias} leaves no distance; write -99 to 99 percent");
+                self.say(format!("{}.json", region.name), advice);
             }
         }
     }
