@@ -43,7 +43,7 @@ pub enum Command {
     Work(Work),
     /// Answer DNS: every name to the nearest healthy region that the law allows.
     #[command(after_help = EXIT_CODES)]
-    Geodns(Geodns),
+    Geodns(meridian_geo_routing::Cli),
     /// Bring a database to this build's schema and to the list of regions. Run it once per release.
     #[command(after_help = EXIT_CODES)]
     Migrate(Migrate),
@@ -172,36 +172,6 @@ pub struct Work {
     /// Where to answer health checks and metrics.
     #[arg(long, env = "MERIDIAN_LISTEN", default_value = "127.0.0.1:8091")]
     pub listen: SocketAddr,
-}
-
-/// DNS.
-#[derive(Clone, Debug, Args)]
-#[command(args_conflicts_with_subcommands = true)]
-pub struct Geodns {
-    /// Where to listen, UDP and TCP.
-    #[arg(long, env = "MERIDIAN_DNS_LISTEN", default_value = "127.0.0.1:5353")]
-    pub listen: SocketAddr,
-    /// A zone file laid out like geo-routing/zones/meridian.toml.
-    #[arg(long, env = "MERIDIAN_ZONE")]
-    pub zone: Option<PathBuf>,
-    /// Do not probe the regions: all count as healthy.
-    #[arg(long)]
-    pub no_probes: bool,
-    /// Instead of serving.
-    #[command(subcommand)]
-    pub instead: Option<GeodnsInstead>,
-}
-
-/// What to do with the routing table instead of serving it.
-#[derive(Clone, Debug, Subcommand)]
-pub enum GeodnsInstead {
-    /// Say why a host leads where it leads for a network; JSON.
-    Explain {
-        /// Name of the host inside the zone: api, eu, or a full name.
-        host: String,
-        /// The client's network, such as 203.0.113.0/24.
-        subnet: String,
-    },
 }
 
 /// A migration.

@@ -9,8 +9,8 @@ use clap::Parser;
 use meridian::catalogue::{Catalogue, Schedule};
 use meridian::clock::Clock;
 use meridian::config::{
-    Audit, AuditWhat, CatalogueArgs, Cli, Command, Database, Demo, Geodns, GeodnsInstead, KeysArgs,
-    Migrate, NodeArgs, Regions, RegionsAction, Sandbox, Serve, Work, redirect,
+    Audit, AuditWhat, CatalogueArgs, Cli, Command, Database, Demo, KeysArgs, Migrate, NodeArgs,
+    Regions, RegionsAction, Sandbox, Serve, Work, redirect,
 };
 use meridian::demo::house::House;
 use meridian::demo::tour::{Seen, tour};
@@ -21,7 +21,6 @@ use meridian::privacy::keys::Keys;
 use meridian::store::{Store, StoreConfig, migrate as migrations};
 use meridian::suppliers::sandbox;
 use meridian::telemetry;
-use meridian_geo_routing::{Geography, Live, Prober, ProberConfig, Server, ServerConfig, Zone};
 use meridian_regions::Registry;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -78,7 +77,7 @@ async fn run(cli: Cli) -> Outcome {
         Command::Demo(demo) => run_demo(registry, demo).await,
         Command::Serve(serve) => run_serve(registry, serve).await,
         Command::Work(work) => run_work(registry, work).await,
-        Command::Geodns(geodns) => run_geodns(registry, geodns).await,
+        Command::Geodns(geodns) => geodns.run(cli.regions_dir.as_deref()).await,
         Command::Migrate(migrate) => run_migrate(registry, migrate).await,
         Command::Regions(regions) => run_regions(registry, &regions),
         Command::Audit(audit) => run_audit(registry, audit).await,
@@ -240,33 +239,6 @@ async fn run_serve(registry: Registry, serve: Serve) -> Outcome {
 async fn run_work(registry: Registry, work: Work) -> Outcome {
     let listener = listen(work.listen).await?;
     serve_until_good_bye(registry, &work.node, listener, true, Duration::ZERO).await
-}
-
-async fn run_geodns(registry: Registry, geodns: Geodns) -> Outcome {
-    let zone = match &geodns.zone {
-        Some(path) => Zone::from_path(path).map_err(text)?,
-        None => Zone::embedded(),
-    };
-    if let Some(GeodnsInstead::Explain { host, subnet }) = geodns.instead {
-        let subnet = subnet.parse().map_err(text)?;
-        let explanation =
-            meridian_geo_routing::explain(registry, &zone, &Live::new(), &host, subnet);
-        return print_json(&explanation.map_err(text)?);
-    }
-    let now = Clock::default().now().into();
-    let config = ServerConfig { listen: geodns.listen, registry, zone, now };
-    tracing::info!(addresses_of = Geography::embedded().build_date(), "the country table's date");
-    let server = Server::start(config).await.map_err(text)?;
-    say(&format!("answering on {} (UDP and TCP)", server.local_addr()));
-    let probing = ProberConfig::default();
-    let prober = (!geodns.no_probes)
-        .then(|| Prober::start(registry, probing, server.control()))
-        .transpose()
-        .map_err(text)?;
-    good_bye().await?;
-    drop(prober);
-    server.stop().await;
-    Ok(ExitCode::SUCCESS)
 }
 
 async fn run_migrate(registry: Registry, migrate: Migrate) -> Outcome {

@@ -5,13 +5,11 @@
 use std::time::{Instant, SystemTime};
 
 /// The time of day: for signatures, cookies, expiries and the age of data.
-#[expect(dead_code, reason = "signatures and cookies will ask")]
 pub(crate) fn now() -> SystemTime {
     SystemTime::now()
 }
 
 /// A point in time that never goes back: for rates and probes.
-#[expect(dead_code, reason = "rates will ask")]
 pub(crate) fn instant() -> Instant {
     Instant::now()
 }

@@ -1,18 +1,22 @@
 //! Which region, and why: the rule that everything else in this crate serves.
 //!
-//! Pure: no packets, no clock, no network. The fence comes before health, so no outage can carry a
-//! question outside its jurisdiction; when nothing inside is well, the nearest inside is still the
-//! answer.
+//! Pure: no packets, no clock, no network. It has two halves. [`order`] ranks the regions for a
+//! place and knows nothing of health; [`route`] walks such a ranking with what is known of health.
+//! The fence comes before health, so no outage can carry a question outside its jurisdiction; when
+//! nothing inside is well, the nearest inside is still the answer.
 
 use std::collections::HashMap;
+use std::hash::Hasher;
+use std::net::IpAddr;
 
-use meridian_regions::{Continent, Coordinates, Country, RegionId, Registry, State};
-use serde::Serialize;
+use meridian_regions::{Coordinates, RegionId, Registry, State};
+use serde::{Deserialize, Serialize};
+use siphasher::sip::SipHasher13;
 
-use crate::location::{Geography, Subnet};
+use crate::location::{Whereabouts, carried};
 
 /// How a region is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Condition {
     /// It takes travellers. What nothing is known of counts as healthy.
@@ -27,27 +31,24 @@ pub enum Condition {
 /// The condition of each region; one that is missing is healthy.
 pub type Live = HashMap<RegionId, Condition>;
 
-/// What is known of where a question comes from.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
-pub struct Whereabouts {
-    /// The country, when it is known.
-    pub country: Option<Country>,
-    /// Its continent.
-    pub continent: Option<Continent>,
-    /// Its population-weighted centre, when one is known.
-    pub coordinates: Option<Coordinates>,
+/// What the regions of a host are ranked by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Steering {
+    /// The region that lists the country, else the nearest by biased great-circle distance.
+    #[default]
+    Nearest,
+    /// The region that lists the country, else the one that claims its continent.
+    Map,
 }
 
-impl Whereabouts {
-    /// What the table knows of a country.
-    pub fn of(geography: &Geography, country: Option<Country>) -> Self {
-        let place = country.and_then(|country| geography.place(country));
-        Self {
-            country,
-            continent: place.map(|place| place.continent),
-            coordinates: place.and_then(|place| place.coordinates),
-        }
-    }
+/// Whom an answer is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Client {
+    /// Somebody in the network of this address.
+    Address(IpAddr),
+    /// Somebody who asked not to be placed (RFC 7871, 7.1.2: source prefix 0).
+    Unknown,
 }
 
 /// Why a region was passed over.
@@ -56,6 +57,8 @@ impl Whereabouts {
 pub enum Skip {
     /// Its file says weight 0.
     WeightZero,
+    /// It takes only a share of its clients, and this network is not in it.
+    OutsideShare,
     /// An operator or the region itself asked for nobody new.
     Draining,
     /// Its probes fail.
@@ -66,70 +69,53 @@ pub enum Skip {
     OutsideFence,
 }
 
-/// A region as the rule saw it.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Considered {
-    pub(crate) region: RegionId,
-    pub(crate) distance_km: f64,
-    pub(crate) condition: Condition,
-    pub(crate) skipped: Option<Skip>,
-}
-
-/// What the rule decided.
-#[derive(Clone, Debug)]
-pub(crate) struct Decision {
-    /// Every region, in the order of preference; those outside the fence come last.
-    pub(crate) considered: Vec<Considered>,
-    /// `None` only if the fence holds no region that serves anybody.
-    pub(crate) chosen: Option<RegionId>,
-    /// No region inside the fence takes newcomers, and the nearest was chosen all the same.
-    pub(crate) fail_static: bool,
-}
-
-/// Orders the regions for a place and picks one.
+/// Every region, in the order of preference for a place.
 ///
-/// Fence, then override by `dns.countries`, then great-circle distance from the country (from the
-/// region that claims its continent when it has no coordinates, from the default region when it is
-/// unknown); the first that nothing speaks against. If something speaks against each: the nearest
-/// that is alive but draining, else the nearest that is sick, never one outside.
+/// First whoever lists the country; then by distance, or for [`Steering::Map`] the region of the
+/// continent first. Right behind the first come its own fallbacks, which the region files keep
+/// inside its jurisdiction; then the others by distance. A country without coordinates is
+/// measured from the region that claims its continent, an unknown place from the default region.
 pub(crate) fn order(
     registry: Registry,
-    live: &Live,
-    fence: Option<&str>,
+    steering: Steering,
     whereabouts: &Whereabouts,
-) -> Decision {
+) -> Vec<RegionId> {
     let origin = origin(registry, whereabouts);
-    let claims = |region: RegionId| {
+    let lists = |region: &RegionId| {
         whereabouts.country.is_some_and(|country| region.dns.countries.contains(&country))
     };
-    let mut considered: Vec<Considered> = registry
-        .all()
-        .map(|region| {
-            let condition = live.get(&region).copied().unwrap_or_default();
-            let fenced_out = fence.is_some_and(|law| region.jurisdiction != law);
-            let skipped =
-                if fenced_out { Some(Skip::OutsideFence) } else { against(region, condition) };
-            let distance_km = region.coordinates.distance_km(&origin);
-            Considered { region, distance_km, condition, skipped }
-        })
-        .collect();
-    considered.sort_by(|a, b| {
-        let outside = |it: &Considered| it.skipped == Some(Skip::OutsideFence);
-        (outside(a), !claims(a.region))
-            .cmp(&(outside(b), !claims(b.region)))
-            .then(a.distance_km.total_cmp(&b.distance_km))
-            .then(a.region.cmp(&b.region))
+    let mapped = (steering == Steering::Map).then(|| match whereabouts.continent {
+        Some(continent) => registry.for_continent(continent),
+        None => registry.default(),
     });
-    let first = |wanted: &[Option<Skip>]| {
-        considered.iter().find(|it| wanted.contains(&it.skipped)).map(|it| it.region)
+    let mut ranked: Vec<RegionId> = registry.all().collect();
+    ranked.sort_by(|a, b| {
+        (!lists(a), Some(*a) != mapped)
+            .cmp(&(!lists(b), Some(*b) != mapped))
+            .then(biased_km(*a, &origin).total_cmp(&biased_km(*b, &origin)))
+            .then(a.cmp(b))
+    });
+    let Some(first) = ranked.first().copied() else {
+        return ranked;
     };
-    let well = first(&[None]);
-    let last_resort = || {
-        first(&[Some(Skip::Draining), Some(Skip::WeightZero)])
-            .or_else(|| first(&[Some(Skip::Sick)]))
-    };
-    let chosen = well.or_else(last_resort);
-    Decision { chosen, fail_static: well.is_none() && chosen.is_some(), considered }
+    for (place, name) in (1..).zip(&first.dns.fallbacks) {
+        let Some(from) = ranked.iter().position(|region| region.name == *name) else { continue };
+        if from >= place {
+            ranked[place..=from].rotate_right(1);
+        }
+    }
+    ranked
+}
+
+/// Great-circle kilometres, without bias, from where distances are measured for a place.
+pub(crate) fn distance_km(registry: Registry, region: RegionId, whereabouts: &Whereabouts) -> f64 {
+    region.coordinates.distance_km(&origin(registry, whereabouts))
+}
+
+/// Great-circle distance after the region's bias, as Route 53's geoproximity counts it: a positive
+/// bias brings a region nearer, a negative one pushes it away.
+fn biased_km(region: RegionId, origin: &Coordinates) -> f64 {
+    region.coordinates.distance_km(origin) * (1.0 - f64::from(region.dns.bias) / 100.0)
 }
 
 /// The point that distances are measured from.
@@ -140,9 +126,88 @@ fn origin(registry: Registry, whereabouts: &Whereabouts) -> Coordinates {
     })
 }
 
-/// What speaks against sending a newcomer to a region inside the fence. The worst is named.
-fn against(region: RegionId, condition: Condition) -> Option<Skip> {
-    if !serves(region) {
+/// Where a ranking leads with the health of a moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Route {
+    /// Regions with the share of clients, in percent, that each takes of those who come so far.
+    /// The last one takes all.
+    pub(crate) shares: Vec<(RegionId, u8)>,
+    /// No region inside the fence takes newcomers, and the nearest was chosen all the same.
+    pub(crate) fail_static: bool,
+}
+
+/// Walks a ranking. `None` only if the fence holds no region that serves anybody.
+///
+/// The first region that nothing speaks against takes its weight's share, the next one its share
+/// of the rest, and so on. If something speaks against each: the nearest that is alive but
+/// draining, else the nearest that is sick, never one outside the fence.
+pub(crate) fn route(order: &[RegionId], live: &Live, fence: Option<&str>) -> Option<Route> {
+    let mut shares: Vec<(RegionId, u8)> = Vec::new();
+    for region in order.iter().filter(|region| against(**region, live, fence).is_none()) {
+        shares.push((*region, region.dns.weight));
+        if region.dns.weight >= 100 {
+            break;
+        }
+    }
+    if let Some((first, _)) = shares.first().copied() {
+        // Whom every share passed over stays where it is nearest.
+        if shares.last().is_some_and(|(_, weight)| *weight < 100) {
+            shares.push((first, 100));
+        }
+        return Some(Route { shares, fail_static: false });
+    }
+    let first = |wanted: &[Skip]| {
+        let mut fits = order.iter().filter(|region| {
+            against(**region, live, fence).is_some_and(|skip| wanted.contains(&skip))
+        });
+        fits.next().copied()
+    };
+    let last_resort =
+        first(&[Skip::Draining, Skip::WeightZero]).or_else(|| first(&[Skip::Sick]))?;
+    Some(Route { shares: vec![(last_resort, 100)], fail_static: true })
+}
+
+impl Route {
+    /// The region for a client, and whether another network of the same place may get another.
+    pub(crate) fn choose(&self, client: Client) -> (RegionId, bool) {
+        let shared = self.shares.len() > 1;
+        let taken = self.shares.iter().find(|(region, weight)| in_share(*region, *weight, client));
+        let (region, _) = taken.unwrap_or_else(|| &self.shares[self.shares.len() - 1]);
+        (*region, shared)
+    }
+}
+
+/// Bits of a client's address that decide its share: the networks that resolvers speak for.
+pub(crate) const SHARE_BITS_V4: u8 = 24;
+/// The same for IPv6.
+pub(crate) const SHARE_BITS_V6: u8 = 48;
+
+/// Whether a client's network is in a region's share. It depends on the region and the network
+/// only, so a network stays where it is while a weight grows, on every server alike. Who is not to
+/// be placed is the last to be moved.
+pub(crate) fn in_share(region: RegionId, weight: u8, client: Client) -> bool {
+    if weight >= 100 {
+        return true;
+    }
+    let Client::Address(address) = client else { return false };
+    let mut hasher = SipHasher13::new_with_keys(0, 0);
+    hasher.write(region.name.as_bytes());
+    match address {
+        IpAddr::V4(v4) => hasher.write(&v4.octets()[..3]),
+        IpAddr::V6(v6) => match carried(u128::from(v6)) {
+            Some((v4, _)) => hasher.write(&v4.to_be_bytes()[..3]),
+            None => hasher.write(&v6.octets()[..6]),
+        },
+    }
+    hasher.finish() % 100 < u64::from(weight)
+}
+
+/// What speaks against sending a newcomer to a region. The worst is named.
+pub(crate) fn against(region: RegionId, live: &Live, fence: Option<&str>) -> Option<Skip> {
+    let condition = live.get(&region).copied().unwrap_or_default();
+    if fence.is_some_and(|law| region.jurisdiction != law) {
+        Some(Skip::OutsideFence)
+    } else if !serves(region) {
         Some(Skip::NotServing)
     } else if condition == Condition::Sick {
         Some(Skip::Sick)
@@ -158,49 +223,4 @@ fn against(region: RegionId, condition: Condition) -> Option<Skip> {
 /// Whether anybody at all is served there, so that it may be a last resort and is worth a probe.
 pub(crate) fn serves(region: RegionId) -> bool {
     matches!(region.state, State::Active | State::Draining)
-}
-
-/// Why a question gets the answer it gets; for people and for `meridian geodns explain`.
-#[derive(Clone, Debug, Serialize)]
-pub struct Explanation {
-    /// The host asked for, as the zone names it.
-    pub host: String,
-    /// The network the question comes from.
-    pub subnet: Subnet,
-    /// Where the table puts it.
-    pub location: Whereabouts,
-    /// Bits of the network that the answer holds for (the scope of RFC 7871).
-    pub scope: u8,
-    /// The only jurisdiction this host may answer with, when it has a fence.
-    pub fence: Option<String>,
-    /// Every region in the order of preference.
-    pub candidates: Vec<Candidate>,
-    /// The region answered with.
-    pub chosen: String,
-    /// True when nothing inside the fence takes newcomers and the answer was given all the same.
-    pub fail_static: bool,
-}
-
-/// One line of an [`Explanation`].
-#[derive(Clone, Debug, Serialize)]
-pub struct Candidate {
-    /// The region's name.
-    pub region: String,
-    /// Great-circle kilometres from the point that distances were measured from.
-    pub distance_km: f64,
-    /// Its condition.
-    pub condition: Condition,
-    /// Why it was passed over; nothing when it may be chosen.
-    pub skipped: Option<Skip>,
-}
-
-impl From<&Considered> for Candidate {
-    fn from(it: &Considered) -> Self {
-        Self {
-            region: it.region.name.clone(),
-            distance_km: it.distance_km.round(),
-            condition: it.condition,
-            skipped: it.skipped,
-        }
-    }
 }

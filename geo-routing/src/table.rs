@@ -1,201 +1,314 @@
-//! The routing table: zone, regions and health compiled into one immutable snapshot.
+//! The routing table: the ground and the health of a moment, in one immutable snapshot.
 //!
-//! Every decision is made when the table is built, for each host and each country, so answering is
-//! two look-ups. A change of health builds the next table; nothing in this one ever changes.
+//! Every decision is made when the table is built, for each policy and each class of addresses, so
+//! answering is two look-ups. A change of health builds the next table; nothing in this one ever
+//! changes.
 
-use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use hickory_proto::op::ResponseCode;
-use hickory_proto::rr::rdata::{HINFO, NS};
 use hickory_proto::rr::{Name, RData, Record, RecordType};
-use meridian_regions::{Country, RegionId, Registry};
+use meridian_regions::{Country, RegionId};
 
-use crate::location::{Geography, Subnet};
-use crate::policy::{Candidate, Explanation, Live, Whereabouts, order};
-use crate::zone::{Zone, ZoneError};
-
-/// Whom an answer is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Client {
-    /// Somebody in the network of this address.
-    Address(IpAddr),
-    /// Somebody who asked not to be placed (RFC 7871, 7.1.2: source prefix 0).
-    Unknown,
-}
+use crate::answer::Kind;
+use crate::clock;
+use crate::dnssec;
+use crate::ground::{Ground, Leaf, Node, Rrset, STEERINGS, Stands, ZoneGround};
+use crate::location::{Found, UNPLACED, Whereabouts};
+use crate::policy::{Client, Live, Route, SHARE_BITS_V4, SHARE_BITS_V6, order, route};
+use crate::zone::CHAIN_MAX;
 
 /// What is said to a question about one name and type.
 #[derive(Clone, Debug)]
 pub struct Answer {
     /// NOERROR, NXDOMAIN or REFUSED.
     pub rcode: ResponseCode,
+    /// What kind of an answer it is.
+    pub kind: Kind,
     /// The answer section, owned by the name in the case it was asked in.
     pub answers: Vec<Record>,
-    /// The authority section: the SOA of a negative answer.
+    /// The authority section: the SOA of a negative answer, and the proof of it.
     pub authorities: Vec<Record>,
     /// The additional section: glue.
     pub additionals: Vec<Record>,
     /// Bits of the client's address that the answer holds for; 0 when it holds for everybody.
     pub scope: u8,
-    /// The region that was chosen, for the counters.
-    pub region: Option<RegionId>,
+    /// The region that was chosen, by its place among the regions.
+    pub region: Option<usize>,
     /// Whether that region was chosen although nothing inside the fence takes newcomers.
     pub fail_static: bool,
 }
 
 /// An immutable snapshot that answers questions.
 pub struct RoutingTable {
-    geography: &'static Geography,
-    zone: Arc<Zone>,
-    nodes: HashMap<Name, Node>,
+    ground: Arc<Ground>,
+    live: Live,
+    /// By policy, then by class.
+    choices: Vec<Vec<Choice>>,
 }
 
-/// What stands at a name.
-enum Node {
-    Apex,
-    /// The same for everybody; nothing at all at an empty non-terminal.
-    Fixed {
-        addresses: Vec<RData>,
-        region: Option<RegionId>,
-    },
-    /// One region per country, and one for those whose country is unknown.
-    Geo(HashMap<Option<Country>, Route>),
-}
-
-#[derive(Clone, Copy)]
-struct Route {
-    region: RegionId,
+/// Where a class is sent.
+struct Choice {
+    /// The region's place in [`Ground::regions`].
+    first: usize,
     fail_static: bool,
+    /// Set while more than one region takes a share.
+    shared: Option<Route>,
+}
+
+/// A region for a client.
+pub(crate) struct Chosen {
+    /// The region's place in [`Ground::regions`], which is its leaf's.
+    pub(crate) index: usize,
+    pub(crate) scope: u8,
+    pub(crate) fail_static: bool,
 }
 
 impl RoutingTable {
-    /// Compiles the snapshot. It fails on what the zone and the regions say, never on health.
-    pub fn compile(registry: Registry, zone: Arc<Zone>, live: &Live) -> Result<Self, ZoneError> {
-        zone.check(registry)?;
-        let geography = Geography::embedded();
-        let mut nodes = HashMap::from([(zone.origin.clone(), Node::Apex)]);
-        let mut claim = |name: &Name, node: Node| match nodes.insert(name.clone(), node) {
-            None => Ok(()),
-            Some(_) => Err(ZoneError::Twice(name.clone())),
+    /// Compiles the snapshot. The ground was checked, so no state of health can make it fail.
+    pub fn compile(ground: Arc<Ground>, live: Live) -> Self {
+        let index = |region: RegionId| {
+            let place = ground.regions.iter().position(|it| *it == region);
+            place.expect("a ranking holds regions of the registry only")
         };
-        for host in &zone.hosts {
-            let routes = routes(registry, live, host.fence.as_deref(), geography);
-            claim(&host.name, Node::Geo(routes))?;
-        }
-        for (name, region) in zone.region_names(registry)? {
-            claim(&name, Node::Fixed { addresses: addresses(region), region: Some(region) })?;
-        }
-        for server in &zone.nameservers {
-            // A server outside the zone is somebody else's to answer for.
-            if zone.origin.zone_of(&server.name) {
-                let addresses = server.addresses.clone();
-                claim(&server.name, Node::Fixed { addresses, region: None })?;
-            }
-        }
-        fill_gaps(&zone.origin, &mut nodes);
-        Ok(Self { geography, zone, nodes })
-    }
-
-    /// Answers a question of class IN. Pure: the same question always gets the same answer.
-    pub fn answer(&self, name: &Name, qtype: RecordType, client: Client) -> Answer {
-        let transfer = matches!(qtype, RecordType::AXFR | RecordType::IXFR);
-        if transfer || !self.zone.origin.zone_of(name) {
-            return Answer::of(ResponseCode::Refused);
-        }
-        let Some(node) = self.nodes.get(name) else {
-            return self.negative(ResponseCode::NXDomain);
-        };
-        // RFC 8482, 4.2: one small record instead of everything there is.
-        if qtype == RecordType::ANY {
-            let hinfo = HINFO::new("RFC8482".to_owned(), String::new());
-            return self.positive(name, [RData::HINFO(hinfo)], self.zone.ttl_static);
-        }
-        match node {
-            Node::Apex => self.apex(name, qtype),
-            Node::Fixed { addresses, region } => {
-                let wanted = addresses.iter().filter(|data| data.record_type() == qtype).cloned();
-                Answer { region: *region, ..self.positive(name, wanted, self.zone.ttl_static) }
-            }
-            Node::Geo(routes) if matches!(qtype, RecordType::A | RecordType::AAAA) => {
-                let (country, scope) = self.place(client);
-                let route = routes.get(&country).or_else(|| routes.get(&None));
-                let route = route.expect("compile writes a route for the unknown");
-                let wanted =
-                    addresses(route.region).into_iter().filter(|data| data.record_type() == qtype);
-                let answer = self.positive(name, wanted, self.zone.ttl_geo);
-                // A region without addresses of the family is empty for its own countries only, so
-                // even that negative answer is scoped: it must not be kept for everybody.
-                let (region, fail_static) = (Some(route.region), route.fail_static);
-                Answer { scope, region, fail_static, ..answer }
-            }
-            Node::Geo(_) => self.negative(ResponseCode::NoError),
-        }
-    }
-
-    /// Every decision in the table: the host in full, the country (`None`: unknown), the region.
-    pub fn decisions(&self) -> impl Iterator<Item = (String, Option<Country>, RegionId)> {
-        self.nodes.iter().flat_map(|(name, node)| {
-            let routes = match node {
-                Node::Geo(routes) => Some(routes),
-                Node::Apex | Node::Fixed { .. } => None,
-            };
-            let all = routes.into_iter().flatten();
-            all.map(move |(country, route)| (name.to_ascii(), *country, route.region))
-        })
-    }
-
-    fn place(&self, client: Client) -> (Option<Country>, u8) {
-        match client {
-            Client::Unknown => (None, 0),
-            Client::Address(address) => {
-                let location = self.geography.locate(address);
-                (location.country, location.prefix)
-            }
-        }
-    }
-
-    fn apex(&self, name: &Name, qtype: RecordType) -> Answer {
-        let zone = &self.zone;
-        match qtype {
-            RecordType::SOA => self.positive(name, [RData::SOA(zone.soa.clone())], zone.ttl_static),
-            RecordType::NS => {
-                let servers = zone.nameservers.iter().map(|it| RData::NS(NS(it.name.clone())));
-                let mut answer = self.positive(name, servers, zone.ttl_static);
-                for server in &zone.nameservers {
-                    let glue = server.addresses.iter().map(|data| {
-                        Record::from_rdata(server.name.clone(), zone.ttl_static, data.clone())
-                    });
-                    answer.additionals.extend(glue);
+        let choices = ground.policies.iter().map(|policy| {
+            let routes = ground.classes.iter().map(|rankings| {
+                let ranking = policy.ranking(rankings);
+                let route = route(ranking, &live, policy.fence.as_deref())
+                    .expect("the zone was checked: each fence holds a region that serves");
+                Choice {
+                    first: index(route.shares[0].0),
+                    fail_static: route.fail_static,
+                    shared: (route.shares.len() > 1).then_some(route),
                 }
-                answer
+            });
+            routes.collect()
+        });
+        let choices = choices.collect();
+        Self { ground, live, choices }
+    }
+
+    pub(crate) fn ground(&self) -> &Arc<Ground> {
+        &self.ground
+    }
+
+    /// The health it was compiled with.
+    pub(crate) fn live(&self) -> &Live {
+        &self.live
+    }
+
+    /// Where a client's address is; nowhere if the client does not want to be placed.
+    fn locate(&self, client: Client) -> Found {
+        match client {
+            Client::Unknown => Found { class: UNPLACED, prefix: 0, carrier: 0 },
+            Client::Address(IpAddr::V4(v4)) => self.ground.prefixes.v4(u32::from(v4)),
+            Client::Address(IpAddr::V6(v6)) => self.ground.prefixes.v6(u128::from(v6)),
+        }
+    }
+
+    /// The region for a client, and how much of the address space around it gets the same.
+    pub(crate) fn choose(&self, policy: usize, client: Client) -> Chosen {
+        let found = self.locate(client);
+        let choice = &self.choices[policy][usize::from(found.class)];
+        let Some(route) = &choice.shared else {
+            let (index, scope) = (choice.first, found.prefix);
+            return Chosen { index, scope, fail_static: choice.fail_static };
+        };
+        let (region, _) = route.choose(client);
+        let place = self.ground.regions.iter().position(|it| *it == region);
+        let scope = match client {
+            Client::Unknown => 0,
+            Client::Address(IpAddr::V6(_)) if found.carrier == 0 => found.prefix.max(SHARE_BITS_V6),
+            Client::Address(_) => found.prefix.max(found.carrier + SHARE_BITS_V4),
+        };
+        Chosen { index: place.unwrap_or(choice.first), scope, fail_static: choice.fail_static }
+    }
+
+    /// Answers a question of class IN. The same question always gets the same answer, but for the
+    /// signatures over a name that does not exist, which are made when it is asked for.
+    pub fn answer(
+        &self,
+        name: &Name,
+        qtype: RecordType,
+        client: Client,
+        dnssec_ok: bool,
+    ) -> Answer {
+        let asked = Asked { name, qtype, client, dnssec_ok };
+        let transfer = matches!(qtype, RecordType::AXFR | RecordType::IXFR);
+        let Some(zone) = self.ground.zone_of(name).filter(|_| !transfer) else {
+            return Answer::of(ResponseCode::Refused, Kind::Refused);
+        };
+        self.answer_in(zone, &asked, 0)
+    }
+
+    fn answer_in(&self, zone: &ZoneGround, asked: &Asked<'_>, links: usize) -> Answer {
+        let Some(node) = self.ground.node(asked.name) else {
+            return self.no_name(zone, asked);
+        };
+        match &node.stands {
+            Stands::Same(leaf) => asked.leaf(zone, node, leaf),
+            Stands::Alias(leaf) => {
+                let wants_alias = matches!(asked.qtype, RecordType::CNAME | RecordType::ANY);
+                let target = zone.zone.alias(&asked.name.to_lowercase());
+                let proves = asked.is_proof(zone);
+                match target.filter(|_| !wants_alias && !proves && links <= CHAIN_MAX) {
+                    None => asked.leaf(zone, node, leaf),
+                    Some(target) => self.follow(zone, asked, node, leaf, &target.0, links),
+                }
             }
-            _ => self.negative(ResponseCode::NoError),
+            Stands::Geo { policy, leaves, .. } => {
+                // What no region has is absent for everybody; what only some have is absent for
+                // their clients alone, and must not be kept for all.
+                let geographic = leaves
+                    .iter()
+                    .any(|leaf| leaf.rrsets.iter().any(|rrset| rrset.rtype == asked.qtype));
+                if !geographic {
+                    return Answer { region: None, ..asked.leaf(zone, node, &leaves[0]) };
+                }
+                let Chosen { index, scope, fail_static } = self.choose(*policy, asked.client);
+                let answer = asked.leaf(zone, node, &leaves[index]);
+                Answer { scope, fail_static, region: Some(index), ..answer }
+            }
         }
     }
 
-    /// The records, or the empty answer if there are none.
-    fn positive(&self, name: &Name, data: impl IntoIterator<Item = RData>, ttl: u32) -> Answer {
-        let records = data.into_iter().map(|data| Record::from_rdata(name.clone(), ttl, data));
-        let answers: Vec<Record> = records.collect();
-        if answers.is_empty() {
-            return self.negative(ResponseCode::NoError);
+    /// An alias and what it leads to, as far as that is ours (RFC 1034, 4.3.2).
+    fn follow(
+        &self,
+        zone: &ZoneGround,
+        asked: &Asked<'_>,
+        node: &Node,
+        leaf: &Leaf,
+        target: &Name,
+        links: usize,
+    ) -> Answer {
+        let alias = leaf.rrsets.iter().flat_map(|it| it.records(asked.name, asked.dnssec_ok));
+        let alias: Vec<Record> = alias.collect();
+        let kind = Kind::Records(node.number);
+        if !zone.zone.origin.zone_of(target) {
+            return Answer { answers: alias, ..Answer::of(ResponseCode::NoError, kind) };
         }
-        Answer { answers, ..Answer::of(ResponseCode::NoError) }
+        let mut answer = self.answer_in(zone, &Asked { name: target, ..*asked }, links + 1);
+        answer.answers.splice(0..0, alias);
+        answer
     }
 
-    /// RFC 2308: the SOA says how long the absence keeps.
-    fn negative(&self, rcode: ResponseCode) -> Answer {
-        let soa = RData::SOA(self.zone.soa.clone());
-        let record = Record::from_rdata(self.zone.origin.clone(), self.zone.ttl_negative, soa);
-        Answer { authorities: vec![record], ..Answer::of(rcode) }
+    /// RFC 2308: the SOA says how long the absence keeps; RFC 4470 proves it.
+    fn no_name(&self, zone: &ZoneGround, asked: &Asked<'_>) -> Answer {
+        let origin = &zone.zone.origin;
+        let number = self.ground.zones.iter().position(|it| it.zone.origin == *origin);
+        let kind = Kind::NoName(u32::try_from(number.unwrap_or(0)).unwrap_or(u32::MAX));
+        let mut answer = Answer::of(ResponseCode::NXDomain, kind);
+        answer.authorities.extend(zone.soa.records(origin, asked.dnssec_ok));
+        if let Some(keys) = zone.keys.as_ref().filter(|_| asked.dnssec_ok) {
+            let ttl = zone.zone.ttl_negative;
+            let name = asked.name.to_lowercase();
+            let mut encloser = name.base_name();
+            while self.ground.node(&encloser).is_none() {
+                encloser = encloser.base_name();
+            }
+            for nsec in dnssec::nxdomain(&name, &encloser, ttl) {
+                let data = std::slice::from_ref(&nsec.data);
+                let signature = keys.sign(&nsec.name, ttl, data, clock::now());
+                let signature = Record::from_rdata(nsec.name.clone(), ttl, signature);
+                answer.authorities.extend([nsec, signature]);
+            }
+        }
+        answer
+    }
+
+    /// Every decision for a country's centre (`None`: unknown): the host in full, the country, and
+    /// the region that most of its clients get.
+    pub fn decisions(&self) -> Vec<(String, Option<Country>, RegionId)> {
+        let mut decisions = Vec::new();
+        for node in self.ground.nodes.values() {
+            let Stands::Geo { host, policy, .. } = &node.stands else { continue };
+            for country in Country::all().map(Some).chain([None]) {
+                let place = match country {
+                    Some(country) => self.ground.geography.centre(country),
+                    None => Whereabouts::default(),
+                };
+                let rankings =
+                    STEERINGS.map(|steering| order(self.ground.registry, steering, &place).into());
+                let class = self.ground.classes.iter().position(|it| *it == rankings);
+                // A country without an address of its own in the table has no class.
+                let Some(class) = class else { continue };
+                let region = self.ground.regions[self.choices[*policy][class].first];
+                decisions.push((host.clone(), country, region));
+            }
+        }
+        decisions
+    }
+}
+
+/// A question.
+#[derive(Clone, Copy)]
+struct Asked<'a> {
+    name: &'a Name,
+    qtype: RecordType,
+    client: Client,
+    dnssec_ok: bool,
+}
+
+impl Asked<'_> {
+    /// Whether it asks a signed zone for a signature or a proof itself.
+    fn is_proof(&self, zone: &ZoneGround) -> bool {
+        zone.keys.is_some() && matches!(self.qtype, RecordType::RRSIG | RecordType::NSEC)
+    }
+
+    fn leaf(&self, zone: &ZoneGround, node: &Node, leaf: &Leaf) -> Answer {
+        let region = leaf.region;
+        if self.is_proof(zone) {
+            return Answer { region, ..self.proof(node, leaf) };
+        }
+        let found = match self.qtype {
+            RecordType::ANY => Some(&leaf.any),
+            wanted => leaf.rrsets.iter().find(|rrset| rrset.rtype == wanted),
+        };
+        let Some(rrset) = found else {
+            let mut answer = Answer::of(ResponseCode::NoError, Kind::NoData(node.number));
+            answer.authorities.extend(zone.soa.records(&zone.zone.origin, self.dnssec_ok));
+            let proof = leaf.proof.iter().filter(|_| self.dnssec_ok);
+            answer.authorities.extend(proof.flat_map(|it| it.records(&it.owner, true)));
+            return Answer { region, ..answer };
+        };
+        let mut answer = self.records(node, rrset);
+        if rrset.rtype == RecordType::NS {
+            let glue = leaf.glue.iter().flat_map(|it| it.records(&it.owner, self.dnssec_ok));
+            answer.additionals.extend(glue);
+        }
+        Answer { region, ..answer }
+    }
+
+    fn records(&self, node: &Node, rrset: &Rrset) -> Answer {
+        let mut answer = Answer::of(ResponseCode::NoError, Kind::Records(node.number));
+        answer.answers.extend(rrset.records(self.name, self.dnssec_ok));
+        answer
+    }
+
+    /// The signatures of one set (RFC 8482, 4.1: one is enough), or the proof of all types.
+    fn proof(&self, node: &Node, leaf: &Leaf) -> Answer {
+        let mut answer = Answer::of(ResponseCode::NoError, Kind::Records(node.number));
+        if self.qtype == RecordType::NSEC {
+            let proof = leaf.proof.iter();
+            answer.answers.extend(proof.flat_map(|it| it.records(self.name, self.dnssec_ok)));
+        } else {
+            let rrset = leaf.rrsets.first().unwrap_or(&leaf.any);
+            let signatures = rrset.signatures.iter().cloned();
+            answer
+                .answers
+                .extend(signatures.map(|it| Record::from_rdata(self.name.clone(), rrset.ttl, it)));
+        }
+        answer
     }
 }
 
 impl Answer {
-    fn of(rcode: ResponseCode) -> Self {
+    fn of(rcode: ResponseCode, kind: Kind) -> Self {
         Self {
             rcode,
+            kind,
             answers: Vec::new(),
             authorities: Vec::new(),
             additionals: Vec::new(),
@@ -209,95 +322,13 @@ impl Answer {
     pub fn authoritative(&self) -> bool {
         self.rcode != ResponseCode::Refused
     }
-}
 
-/// The choice for every country and for the unknown.
-fn routes(
-    registry: Registry,
-    live: &Live,
-    fence: Option<&str>,
-    geography: &Geography,
-) -> HashMap<Option<Country>, Route> {
-    Country::all()
-        .map(Some)
-        .chain([None])
-        .map(|country| {
-            let decision = order(registry, live, fence, &Whereabouts::of(geography, country));
-            let region = decision.chosen.expect("the zone was checked: each fence holds a region");
-            (country, Route { region, fail_static: decision.fail_static })
+    /// The addresses in it.
+    pub fn addresses(&self) -> impl Iterator<Item = IpAddr> {
+        self.answers.iter().filter_map(|record| match &record.data {
+            RData::A(v4) => Some(IpAddr::V4(v4.0)),
+            RData::AAAA(v6) => Some(IpAddr::V6(v6.0)),
+            _ => None,
         })
-        .collect()
-}
-
-fn addresses(region: RegionId) -> Vec<RData> {
-    let v4 = region.endpoints.ipv4.iter().map(|ip| RData::A((*ip).into()));
-    let v6 = region.endpoints.ipv6.iter().map(|ip| RData::AAAA((*ip).into()));
-    v4.chain(v6).collect()
-}
-
-/// A name with something below it exists, though empty (RFC 8020): NODATA, not NXDOMAIN.
-fn fill_gaps(origin: &Name, nodes: &mut HashMap<Name, Node>) {
-    let names: Vec<Name> = nodes.keys().cloned().collect();
-    for name in names {
-        let mut above = name.base_name();
-        while origin.zone_of(&above) && above != *origin {
-            let parent = above.base_name();
-            nodes.entry(above).or_insert(Node::Fixed { addresses: Vec::new(), region: None });
-            above = parent;
-        }
     }
-}
-
-/// Why a host is answered as it is for a network; the host is named as in the zone (`api`) or in
-/// full (`api.meridian.example`).
-pub fn explain(
-    registry: Registry,
-    zone: &Zone,
-    live: &Live,
-    host: &str,
-    subnet: Subnet,
-) -> Result<Explanation, ZoneError> {
-    zone.check(registry)?;
-    let asked = host.trim_end_matches('.');
-    let is_asked = |name: &Name| {
-        let full = name.to_ascii();
-        let relative = full.strip_suffix(&format!(".{}", zone.origin()));
-        asked.eq_ignore_ascii_case(full.trim_end_matches('.'))
-            || relative.is_some_and(|relative| asked.eq_ignore_ascii_case(relative))
-    };
-    let geography = Geography::embedded();
-    let located = geography.locate(subnet.address());
-    let (country, scope) =
-        if subnet.prefix() == 0 { (None, 0) } else { (located.country, located.prefix) };
-    let location = Whereabouts::of(geography, country);
-    if let Some(host) = zone.hosts.iter().find(|host| is_asked(&host.name)) {
-        let decision = order(registry, live, host.fence.as_deref(), &location);
-        let chosen = decision.chosen.expect("the zone was checked: each fence holds a region");
-        return Ok(Explanation {
-            host: host.name.to_ascii(),
-            subnet,
-            location,
-            scope,
-            fence: host.fence.clone(),
-            candidates: decision.considered.iter().map(Candidate::from).collect(),
-            chosen: chosen.name.clone(),
-            fail_static: decision.fail_static,
-        });
-    }
-    let fixed = zone.region_names(registry)?;
-    if let Some((name, region)) = fixed.iter().find(|(name, _)| is_asked(name)) {
-        return Ok(Explanation {
-            host: name.to_ascii(),
-            subnet,
-            location,
-            scope: 0,
-            fence: None,
-            candidates: Vec::new(),
-            chosen: region.name.clone(),
-            fail_static: false,
-        });
-    }
-    let known = zone.hosts.iter().map(|host| &host.name).chain(fixed.iter().map(|(name, _)| name));
-    let known = known.map(Name::to_ascii).collect::<Vec<_>>().join(", ");
-    Err(ZoneError::UnknownHost { host: host.to_owned(), known })
 }

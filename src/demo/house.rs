@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use meridian_geo_routing::{Handle, Prober, ProberConfig, Server, ServerConfig, Zone};
+use meridian_geo_routing::{Handle, Prober, ProberConfig, Server, ServerConfig, Sources, Zone};
 use meridian_regions::{RegionId, Registry};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -23,6 +23,8 @@ use crate::suppliers::sandbox::{HOLD, Sandbox};
 const CONNECTIONS_PER_NODE: usize = 6;
 /// Time between two probes of a region: short, so that a person sees DNS change.
 const PROBE_EVERY: Duration = Duration::from_millis(500);
+/// How long a region that came back is looked at: short for the same reason.
+const DAMPING: Duration = Duration::from_secs(3);
 
 /// Why the house did not start, in a sentence that says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -83,7 +85,7 @@ impl House {
         }
 
         progress.phase("dns", "opening GeoDNS");
-        let (dns, prober) = geodns(registry, demo.dns_port, &world.clock).await?;
+        let (dns, prober) = geodns(registry, demo.dns_port).await?;
         let seconds = progress.done();
         Ok(Self { dns, nodes, registry, database, seconds, postgres, prober, sandbox })
     }
@@ -196,16 +198,13 @@ async fn sandbox(clock: &Clock) -> Result<(String, JoinHandle<()>), Failed> {
     Ok((url, task))
 }
 
-async fn geodns(registry: Registry, port: u16, clock: &Clock) -> Result<(Handle, Prober), Failed> {
-    let config = ServerConfig {
-        listen: SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
-        registry,
-        zone: Zone::embedded(),
-        now: clock.now().into(),
-    };
+async fn geodns(registry: Registry, port: u16) -> Result<(Handle, Prober), Failed> {
+    let sources = Sources::new(registry, vec![Zone::embedded()]);
+    let config = ServerConfig::new(SocketAddr::from((Ipv4Addr::LOCALHOST, port)), sources);
     let advice = "choose another with --dns-port, or --dns-port 0 for any that is free";
     let dns = Server::start(config).await.map_err(|error| Failed(format!("{error} {advice}")))?;
-    let probing = ProberConfig { interval: PROBE_EVERY, ..ProberConfig::default() };
-    let prober = Prober::start(registry, probing, dns.control()).map_err(failed)?;
+    let probing =
+        ProberConfig { interval: PROBE_EVERY, damping: DAMPING, ..ProberConfig::default() };
+    let prober = Prober::start(probing, dns.control()).map_err(failed)?;
     Ok((dns, prober))
 }

@@ -292,9 +292,12 @@ fn machines_read_json() {
     assert_eq!(json(&["openapi"])["openapi"], "3.1.0");
     assert_eq!(json(&["catalogue", "--profile", "tiny"])["synthetic"], true);
     assert_eq!(json(&["catalogue", "--place", "berl"])[0]["iata"], "BER");
-    let why = json(&["geodns", "explain", "api", "53.128.0.0/24"]);
+    let why = json(&["geodns", "explain", "--name", "api", "--subnet", "53.128.0.0/24"]);
     assert_eq!(why["chosen"], "eu-central");
-    assert_eq!(json(&["geodns", "explain", "eu", "29.128.0.0/24"])["fence"], "eu");
+    assert_eq!(
+        json(&["geodns", "explain", "--name", "eu", "--subnet", "29.128.0.0/24"])["fence"],
+        "eu"
+    );
     let broken = run(meridian().args(["--regions-dir", "/nowhere", "regions", "check"]));
     assert_eq!(broken.status.code(), Some(2));
 }

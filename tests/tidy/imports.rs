@@ -56,7 +56,10 @@ static ROOMS: &[Room] = &[
     room("worker", &[FLOOR, FEATURES]),
     room("http", &[FLOOR, FEATURES]),
     room("web", &[FLOOR, FEATURES, &["http"]]),
-    room("config", &[&["regions", "domain", "clock", "telemetry", "store", "catalogue"]]),
+    room(
+        "config",
+        &[&["regions", "geo_routing", "domain", "clock", "telemetry", "store", "catalogue"]],
+    ),
     room("node", &[ALL]),
     room("demo", &[ALL]),
     room("main", &[ALL]),

@@ -1,70 +1,136 @@
-//! The server: sockets, the current table, and the handle that changes it.
+//! The server: its sockets, and what it is started with.
 //!
-//! It moves packets and counts them. What is answered is decided in [`crate::respond`]; a client's
-//! address is personal data and stands in no log line here.
+//! It moves packets and counts them. What is answered is decided in [`crate::answer`]; a client's
+//! address is personal data and stands in no log line here in full.
 
+/// Datagrams by the batch.
 pub mod datagram;
 
-use std::collections::{BTreeMap, HashSet};
+/// Datagrams one at a time.
+mod portable;
+
+/// What the sockets share, and the handle that changes it.
+mod control;
+
+/// How a server is.
+mod status;
+
+/// The UDP workers.
+mod udp;
+
+/// TCP.
+mod stream;
+
+/// DNS over TLS and HTTPS.
+mod encrypted;
+
+/// The operators' door.
+mod admin;
+
+/// The files, and the watch over them.
+mod files;
+
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{SocketAddr, UdpSocket};
 use std::ops::Deref;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::path::PathBuf;
+use std::sync::Arc;
 
-use arc_swap::ArcSwap;
-use meridian_regions::{RegionId, Registry};
-use serde::Serialize;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream, UdpSocket};
-use tokio::sync::Semaphore;
+use tokio::net::TcpListener;
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
-use tokio::time::timeout;
 
-use crate::location::{Geography, Subnet};
-use crate::policy::{Condition, Explanation, Live};
-use crate::respond::{Reply, Transport, respond};
-use crate::table::{RoutingTable, explain};
-use crate::zone::{Zone, ZoneError};
+use crate::answer::Transport;
+use crate::clock;
+use crate::ground::{Ground, GroundError, Sources};
+use crate::limit::RateLimit;
+use crate::metrics::Metrics;
+use crate::state::{StateDir, StateError};
 
-/// Largest question in bytes that is read; more than any honest one has.
-const QUESTION_MAX: usize = 4096;
-
-/// Open TCP connections at once; the next one waits until one of them ends.
-const CONNECTIONS_MAX: usize = 256;
-
-/// How long a TCP client may be silent, or refuse to read.
-const CONNECTION_IDLE: Duration = Duration::from_secs(10);
+pub use admin::{AdminConfig, AdminError};
+pub use control::Control;
+pub use encrypted::{TlsError, TlsFiles};
+pub use files::{Files, FilesError};
+pub use status::{Loads, RegionStatus, Status};
 
 /// Ports tried until one is free for both UDP and TCP, when any port will do.
 const PORT_ATTEMPTS_MAX: usize = 32;
 
-/// Pause after a socket error, so that a lasting one does not burn a core.
-const SOCKET_ERROR_PAUSE: Duration = Duration::from_millis(50);
-
-/// Response codes that are counted apart: the twelve-bit codes in use end at 23.
-const RCODES: usize = 24;
-
 /// What a server is started with.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct ServerConfig {
     /// Where to listen, both UDP and TCP; port 0 takes any that is free for both.
-    pub listen: SocketAddr,
-    /// The regions.
-    pub registry: Registry,
-    /// The zone.
-    pub zone: Zone,
-    /// The time now, which the age of the country table is told by; this crate has no clock.
-    pub now: SystemTime,
+    pub listen: Vec<SocketAddr>,
+    /// What is answered.
+    pub sources: Sources,
+    /// The files that the sources were read from, to be watched.
+    pub files: Option<Files>,
+    /// Where orders and what is known of the regions are kept.
+    pub state_dir: Option<PathBuf>,
+    /// DNS over TLS and HTTPS.
+    pub encrypted: Option<Encrypted>,
+    /// The operators' door.
+    pub admin: Option<AdminConfig>,
+    /// UDP workers an address; each has its own socket and thread. 0 is one a core.
+    pub workers: usize,
+    /// How often one network is told the same over UDP.
+    pub limit: RateLimit,
+    /// Every how many answers one is logged, with the client's network only; 0 logs none.
+    pub log_every: u32,
+    /// Whether UDP answers are counted.
+    pub counted: bool,
+    /// Whether datagrams are received and sent by the batch, where the system can.
+    pub batched: bool,
+}
+
+/// Where encrypted questions are answered.
+#[derive(Clone, Debug)]
+pub struct Encrypted {
+    /// The certificate and its key.
+    pub files: TlsFiles,
+    /// Where to listen for DNS over TLS.
+    pub tls: Vec<SocketAddr>,
+    /// Where to listen for DNS over HTTPS.
+    pub https: Vec<SocketAddr>,
+}
+
+impl ServerConfig {
+    /// A server at one address, with everything else as usual.
+    pub fn new(listen: SocketAddr, sources: Sources) -> Self {
+        Self {
+            listen: vec![listen],
+            sources,
+            files: None,
+            state_dir: None,
+            encrypted: None,
+            admin: None,
+            workers: 0,
+            limit: RateLimit::default(),
+            log_every: 0,
+            counted: true,
+            batched: cfg!(target_os = "linux"),
+        }
+    }
 }
 
 /// Why a server did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum ServerError {
-    /// The zone does not fit the regions.
+    /// The files do not make a table.
     #[error(transparent)]
-    Zone(#[from] ZoneError),
+    Ground(#[from] GroundError),
+    /// The state directory.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// The certificate.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The operators' door.
+    #[error(transparent)]
+    Admin(#[from] AdminError),
+    /// Nowhere to listen.
+    #[error("there is no address to listen on; give at least one")]
+    NoAddress,
     /// The address cannot be listened on.
     #[error("cannot listen on {listen} ({transport}): {error}; is another server there?")]
     Listen {
@@ -75,45 +141,152 @@ pub enum ServerError {
         /// The reason.
         error: io::Error,
     },
+    /// No thread for a worker.
+    #[error("no thread could be had for a worker: {0}")]
+    Thread(io::Error),
 }
 
 /// An authoritative name server.
 pub struct Server;
 
 impl Server {
-    /// Binds the sockets and starts to answer. Every region counts as healthy until told otherwise.
+    /// Binds the sockets and starts to answer. A region that nothing is known of counts as healthy.
     pub async fn start(config: ServerConfig) -> Result<Handle, ServerError> {
-        let ServerConfig { listen, registry, zone, now } = config;
-        let zone = Arc::new(zone);
-        let table = RoutingTable::compile(registry, Arc::clone(&zone), &Live::new())?;
-        Geography::embedded().warn_if_old(now);
-        let (udp, tcp, local_addr) = bind(listen).await?;
-        let shared = Arc::new(Shared {
-            registry,
-            zone,
-            table: ArcSwap::from_pointee(table),
-            state: Mutex::default(),
-            counters: Counters::new(registry),
-        });
-        let mut tasks = JoinSet::new();
-        tasks.spawn(serve_udp(udp, Arc::clone(&shared)));
-        tasks.spawn(serve_tcp(tcp, Arc::clone(&shared)));
-        tracing::info!(%local_addr, "name server is answering");
-        Ok(Handle { local_addr, control: Control(shared), tasks })
+        let ground = Ground::new(&config.sources, clock::now())?;
+        ground.geography.warn_if_old(clock::now());
+        let state_dir = config.state_dir.as_deref().map(StateDir::open).transpose()?;
+        let control = Control::new(ground, Metrics::new(), state_dir.clone(), &config)?;
+        let mut opened = Opened { tasks: JoinSet::new(), sockets: Vec::new(), at: Vec::new() };
+        for listen in &config.listen {
+            opened.plain(*listen, workers(config.workers), &control).await?;
+        }
+        let tls = match &config.encrypted {
+            Some(encrypted) => Some(opened.encrypted(encrypted, &control).await?),
+            None => None,
+        };
+        let reload = Arc::new(Notify::new());
+        let mut admin_addr = None;
+        if let Some(admin) = &config.admin {
+            let door = admin::Door::new(admin, control.clone(), Arc::clone(&reload))?;
+            let (listener, address) = listen_tcp(admin.listen).await?;
+            opened.tasks.spawn(admin::serve(listener, Arc::new(door)));
+            admin_addr = Some(address);
+        }
+        if state_dir.is_some() || config.files.is_some() || tls.is_some() {
+            let watch = files::Watch {
+                files: config.files.clone().unwrap_or_default(),
+                geography: Arc::clone(&config.sources.geography),
+                control: control.clone(),
+                state_dir,
+                tls,
+                reload: Arc::clone(&reload),
+            };
+            opened.tasks.spawn(watch.run());
+        }
+        let of = |wanted| opened.at.iter().find(|(it, _)| *it == wanted).map(|(_, at)| *at);
+        let local_addr = of(Transport::Udp).ok_or(ServerError::NoAddress)?;
+        let (tls_addr, https_addr) = (of(Transport::Tls), of(Transport::Https));
+        let workers =
+            udp::Workers::start(opened.sockets, &control.0).map_err(ServerError::Thread)?;
+        let tasks = opened.tasks;
+        let addresses = Addresses { local_addr, tls_addr, https_addr, admin_addr };
+        Ok(Handle { addresses, control, reload, tasks, workers })
     }
+}
+
+fn workers(asked: usize) -> usize {
+    match asked {
+        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        asked => asked,
+    }
+}
+
+/// What was opened so far.
+struct Opened {
+    tasks: JoinSet<()>,
+    sockets: Vec<UdpSocket>,
+    at: Vec<(Transport, SocketAddr)>,
+}
+
+impl Opened {
+    async fn plain(
+        &mut self,
+        listen: SocketAddr,
+        workers: usize,
+        control: &Control,
+    ) -> Result<(), ServerError> {
+        let (udp, tcp, address) = bind(listen, workers).await?;
+        let shared = Arc::clone(&control.0);
+        self.tasks.spawn(stream::accept(tcp, move |stream, client, slots| {
+            stream::converse(stream, client, Transport::Tcp, Arc::clone(&shared), slots)
+        }));
+        self.sockets.extend(udp);
+        self.at.push((Transport::Udp, address));
+        tracing::info!(%address, "name server is answering");
+        Ok(())
+    }
+
+    async fn encrypted(
+        &mut self,
+        encrypted: &Encrypted,
+        control: &Control,
+    ) -> Result<Arc<encrypted::Tls>, ServerError> {
+        let tls = Arc::new(encrypted::Tls::read(&encrypted.files)?);
+        for listen in &encrypted.tls {
+            let (listener, address) = listen_tcp(*listen).await?;
+            let (tls, shared) = (Arc::clone(&tls), Arc::clone(&control.0));
+            self.tasks.spawn(encrypted::serve_tls(listener, tls, shared));
+            self.at.push((Transport::Tls, address));
+            tracing::info!(%address, "name server is answering over TLS");
+        }
+        for listen in &encrypted.https {
+            let (listener, address) = listen_tcp(*listen).await?;
+            let (tls, shared) = (Arc::clone(&tls), Arc::clone(&control.0));
+            self.tasks.spawn(encrypted::serve_https(listener, tls, shared));
+            self.at.push((Transport::Https, address));
+            tracing::info!(%address, "name server is answering over HTTPS");
+        }
+        Ok(tls)
+    }
+}
+
+/// Where a server listens, with the ports it got; the first of several addresses.
+#[derive(Clone, Copy, Debug)]
+struct Addresses {
+    local_addr: SocketAddr,
+    tls_addr: Option<SocketAddr>,
+    https_addr: Option<SocketAddr>,
+    admin_addr: Option<SocketAddr>,
 }
 
 /// A running server. Dropping it stops it.
 pub struct Handle {
-    local_addr: SocketAddr,
+    addresses: Addresses,
     control: Control,
+    reload: Arc<Notify>,
     tasks: JoinSet<()>,
+    workers: udp::Workers,
 }
 
 impl Handle {
-    /// Where it listens, with the port it got.
+    /// Where it listens, with the port it got; the first of several addresses.
     pub fn local_addr(&self) -> SocketAddr {
-        self.local_addr
+        self.addresses.local_addr
+    }
+
+    /// Where it listens for DNS over TLS.
+    pub fn tls_addr(&self) -> Option<SocketAddr> {
+        self.addresses.tls_addr
+    }
+
+    /// Where it listens for DNS over HTTPS.
+    pub fn https_addr(&self) -> Option<SocketAddr> {
+        self.addresses.https_addr
+    }
+
+    /// Where the operators' door is.
+    pub fn admin_addr(&self) -> Option<SocketAddr> {
+        self.addresses.admin_addr
     }
 
     /// A handle that changes and asks the server but does not keep it running; for the prober.
@@ -121,9 +294,18 @@ impl Handle {
         self.control.clone()
     }
 
-    /// Stops answering and returns when the sockets are closed.
+    /// Has all files read again soon, whether they changed or not.
+    pub fn reload(&self) {
+        self.reload.notify_one();
+    }
+
+    /// Stops answering and returns when the sockets are closed. Questions that were received are
+    /// answered.
     pub async fn stop(mut self) {
         self.tasks.shutdown().await;
+        let mut workers = self.workers;
+        // Waiting for threads is not for a thread that drives tasks.
+        let _ = tokio::task::spawn_blocking(move || workers.stop()).await;
     }
 }
 
@@ -135,237 +317,35 @@ impl Deref for Handle {
     }
 }
 
-/// What may be changed and asked while the server answers.
-#[derive(Clone)]
-pub struct Control(Arc<Shared>);
-
-struct Shared {
-    registry: Registry,
-    zone: Arc<Zone>,
-    table: ArcSwap<RoutingTable>,
-    state: Mutex<LiveState>,
-    counters: Counters,
+async fn listen_tcp(listen: SocketAddr) -> Result<(TcpListener, SocketAddr), ServerError> {
+    let refuse = |error| ServerError::Listen { listen, transport: "TCP", error };
+    let listener = TcpListener::bind(listen).await.map_err(refuse)?;
+    let address = listener.local_addr().map_err(refuse)?;
+    Ok((listener, address))
 }
 
-/// Two hands write here, and neither may undo the other: the prober's findings and the drains.
-#[derive(Default)]
-struct LiveState {
-    found: Live,
-    drained: HashSet<RegionId>,
-}
-
-impl LiveState {
-    /// A drained region that is sick is sick: a drain asks for nobody new, it heals nothing.
-    fn effective(&self) -> Live {
-        let mut live = self.found.clone();
-        for region in &self.drained {
-            let condition = live.entry(*region).or_default();
-            if *condition == Condition::Healthy {
-                *condition = Condition::Draining;
-            }
-        }
-        live
-    }
-}
-
-impl Control {
-    /// Says how a region is; answers change before this returns.
-    pub fn set_condition(&self, region: RegionId, condition: Condition) {
-        let mut state = self.state();
-        if state.found.insert(region, condition).unwrap_or_default() != condition {
-            tracing::info!(%region, ?condition, "region changed");
-            self.publish(&state);
-        }
-    }
-
-    /// Drains a region, or ends its drain. Probes do not lift a drain.
-    pub fn set_drain(&self, region: RegionId, drain: bool) {
-        let mut state = self.state();
-        let changed =
-            if drain { state.drained.insert(region) } else { state.drained.remove(&region) };
-        if changed {
-            tracing::info!(%region, drain, "region drain changed");
-            self.publish(&state);
-        }
-    }
-
-    /// How every region is, drains included.
-    pub fn conditions(&self) -> Live {
-        let known = self.state().effective();
-        let all = self.0.registry.all();
-        all.map(|region| (region, known.get(&region).copied().unwrap_or_default())).collect()
-    }
-
-    /// Why a host is answered as it is for a network, right now.
-    pub fn explain(&self, host: &str, subnet: Subnet) -> Result<Explanation, ZoneError> {
-        explain(self.0.registry, &self.0.zone, &self.conditions(), host, subnet)
-    }
-
-    /// What was answered since the start.
-    pub fn counts(&self) -> Counts {
-        self.0.counters.read()
-    }
-
-    fn state(&self) -> MutexGuard<'_, LiveState> {
-        // Nothing panics half-way through a change, so a poisoned state is still whole.
-        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Called under the lock, so that a slower writer cannot put an older table back.
-    fn publish(&self, state: &LiveState) {
-        let zone = Arc::clone(&self.0.zone);
-        let table = RoutingTable::compile(self.0.registry, zone, &state.effective())
-            .expect("it compiled at the start, and health cannot make it fail");
-        self.0.table.store(Arc::new(table));
-    }
-}
-
-/// What a server answered since its start.
-#[derive(Clone, Debug, Default, Serialize)]
-pub struct Counts {
-    /// Answers that name a region, by region.
-    pub regions: BTreeMap<String, u64>,
-    /// All answers, by response code.
-    pub rcodes: BTreeMap<u16, u64>,
-    /// Answers with a region that was chosen although nothing inside the fence took newcomers.
-    pub fail_static: u64,
-    /// Answers cut to the asker's size.
-    pub truncated: u64,
-    /// Packets met with silence.
-    pub silent: u64,
-}
-
-struct Counters {
-    regions: BTreeMap<RegionId, AtomicU64>,
-    rcodes: [AtomicU64; RCODES],
-    fail_static: AtomicU64,
-    truncated: AtomicU64,
-    silent: AtomicU64,
-}
-
-impl Counters {
-    fn new(registry: Registry) -> Self {
-        Self {
-            regions: registry.all().map(|region| (region, AtomicU64::default())).collect(),
-            rcodes: std::array::from_fn(|_| AtomicU64::default()),
-            fail_static: AtomicU64::default(),
-            truncated: AtomicU64::default(),
-            silent: AtomicU64::default(),
-        }
-    }
-
-    fn add(&self, reply: Option<&Reply>) {
-        let Some(reply) = reply else {
-            self.silent.fetch_add(1, Ordering::Relaxed);
-            return;
-        };
-        if let Some(rcode) = self.rcodes.get(usize::from(u16::from(reply.rcode))) {
-            rcode.fetch_add(1, Ordering::Relaxed);
-        }
-        if let Some(region) = reply.region.and_then(|region| self.regions.get(&region)) {
-            region.fetch_add(1, Ordering::Relaxed);
-        }
-        self.fail_static.fetch_add(u64::from(reply.fail_static), Ordering::Relaxed);
-        self.truncated.fetch_add(u64::from(reply.truncated), Ordering::Relaxed);
-    }
-
-    fn read(&self) -> Counts {
-        let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        let rcodes = self.rcodes.iter().zip(0..).map(|(counter, rcode)| (rcode, load(counter)));
-        Counts {
-            regions: self.regions.iter().map(|(id, it)| (id.name.clone(), load(it))).collect(),
-            rcodes: rcodes.filter(|(_, count)| *count > 0).collect(),
-            fail_static: load(&self.fail_static),
-            truncated: load(&self.truncated),
-            silent: load(&self.silent),
-        }
-    }
-}
-
-impl Shared {
-    fn reply(&self, packet: &[u8], source: IpAddr, transport: Transport) -> Option<Reply> {
-        let reply = respond(&self.table.load(), packet, source, transport);
-        self.counters.add(reply.as_ref());
-        reply
-    }
-}
-
-/// Both sockets on one port. When any port will do, one that UDP got may be taken for TCP.
-async fn bind(listen: SocketAddr) -> Result<(UdpSocket, TcpListener, SocketAddr), ServerError> {
+/// All sockets of an address. When any port will do, one that UDP got may be taken for TCP.
+async fn bind(
+    listen: SocketAddr,
+    workers: usize,
+) -> Result<(Vec<UdpSocket>, TcpListener, SocketAddr), ServerError> {
     let refuse = |transport| move |error| ServerError::Listen { listen, transport, error };
     let attempts = if listen.port() == 0 { PORT_ATTEMPTS_MAX } else { 1 };
     let mut attempt = 1;
     loop {
-        let udp = UdpSocket::bind(listen).await.map_err(refuse("UDP"))?;
-        let address = udp.local_addr().map_err(refuse("UDP"))?;
+        let first = udp::bind(listen).map_err(refuse("UDP"))?;
+        let address = first.local_addr().map_err(refuse("UDP"))?;
+        // Workers share the UDP port, and so could a stranger; nobody shares the TCP port.
         match TcpListener::bind(address).await {
-            Ok(tcp) => return Ok((udp, tcp, address)),
+            Ok(tcp) => {
+                let mut sockets = vec![first];
+                while sockets.len() < workers {
+                    sockets.push(udp::bind(address).map_err(refuse("UDP"))?);
+                }
+                return Ok((sockets, tcp, address));
+            }
             Err(error) if attempt >= attempts => return Err(refuse("TCP")(error)),
             Err(_) => attempt += 1,
         }
-    }
-}
-
-async fn serve_udp(socket: UdpSocket, shared: Arc<Shared>) {
-    let mut packet = [0; QUESTION_MAX];
-    loop {
-        match socket.recv_from(&mut packet).await {
-            Ok((length, client)) => {
-                let reply = shared.reply(&packet[..length], client.ip(), Transport::Udp);
-                if let Some(reply) = reply
-                    && let Err(error) = socket.send_to(&reply.bytes, client).await
-                {
-                    tracing::debug!(kind = ?error.kind(), "an answer could not be sent");
-                }
-            }
-            Err(error) => {
-                tracing::warn!(kind = ?error.kind(), "the UDP socket failed to receive");
-                tokio::time::sleep(SOCKET_ERROR_PAUSE).await;
-            }
-        }
-    }
-}
-
-async fn serve_tcp(listener: TcpListener, shared: Arc<Shared>) {
-    let slots = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-    let mut connections = JoinSet::new();
-    loop {
-        let slot = Arc::clone(&slots).acquire_owned().await;
-        let slot = slot.expect("the semaphore is never closed");
-        match listener.accept().await {
-            Ok((stream, client)) => {
-                let shared = Arc::clone(&shared);
-                connections.spawn(async move {
-                    // How a client leaves is its own business.
-                    let _ = converse(stream, client.ip(), &shared).await;
-                    drop(slot);
-                });
-            }
-            Err(error) => {
-                tracing::warn!(kind = ?error.kind(), "a TCP connection could not be accepted");
-                tokio::time::sleep(SOCKET_ERROR_PAUSE).await;
-            }
-        }
-        while connections.try_join_next().is_some() {}
-    }
-}
-
-/// Answers the questions of one connection in turn (RFC 7766), until it ends or falls silent.
-async fn converse(mut stream: TcpStream, client: IpAddr, shared: &Shared) -> io::Result<()> {
-    stream.set_nodelay(true)?;
-    let mut packet = Vec::new();
-    loop {
-        let read = async {
-            let length = stream.read_u16().await?;
-            packet.resize(usize::from(length), 0);
-            stream.read_exact(&mut packet).await
-        };
-        timeout(CONNECTION_IDLE, read).await??;
-        let Some(reply) = shared.reply(&packet, client, Transport::Tcp) else {
-            return Ok(());
-        };
-        let length = u16::try_from(reply.bytes.len()).expect("an answer fits its length field");
-        let framed = [length.to_be_bytes().as_slice(), &reply.bytes].concat();
-        timeout(CONNECTION_IDLE, stream.write_all(&framed)).await??;
     }
 }

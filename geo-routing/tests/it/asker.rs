@@ -1,12 +1,16 @@
 //! A server of its own for each test, and somebody who asks it questions.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, SystemTime};
 
 use hickory_proto::op::{Edns, Message, Query};
 use hickory_proto::rr::rdata::opt::EdnsOption;
 use hickory_proto::rr::{Name, RData, RecordType};
-use meridian_geo_routing::{Handle, Server, ServerConfig, Subnet, Zone};
+use meridian_geo_routing::{
+    Asker, Ground, Handle, Live, RoutingTable, Server, ServerConfig, Sources, Subnet, Transport,
+    Zone,
+};
 use meridian_regions::{RegionId, Registry};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UdpSocket};
@@ -16,7 +20,8 @@ use tokio::time::timeout;
 const PATIENCE: Duration = Duration::from_secs(10);
 
 pub(crate) fn registry() -> Registry {
-    Registry::embedded().unwrap()
+    static REGISTRY: LazyLock<Registry> = LazyLock::new(|| Registry::embedded().unwrap());
+    *REGISTRY
 }
 
 pub(crate) fn region(name: &str) -> RegionId {
@@ -28,9 +33,25 @@ pub(crate) async fn start() -> Handle {
 }
 
 pub(crate) async fn start_with(registry: Registry, zone: Zone) -> Handle {
+    start_from(Sources::new(registry, vec![zone])).await
+}
+
+pub(crate) async fn start_from(sources: Sources) -> Handle {
     let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    let now = SystemTime::UNIX_EPOCH;
-    Server::start(ServerConfig { listen, registry, zone, now }).await.unwrap()
+    Server::start(ServerConfig { workers: 1, ..ServerConfig::new(listen, sources) }).await.unwrap()
+}
+
+pub(crate) fn ground(registry: Registry, zone: Zone) -> Arc<Ground> {
+    Arc::new(Ground::new(&Sources::new(registry, vec![zone]), SystemTime::UNIX_EPOCH).unwrap())
+}
+
+/// The embedded regions and zone with everybody well.
+pub(crate) fn table() -> RoutingTable {
+    RoutingTable::compile(ground(registry(), Zone::embedded()), Live::new())
+}
+
+pub(crate) fn asker(source: std::net::IpAddr, transport: Transport) -> Asker {
+    Asker { source, transport, now: 1_000_000_000 }
 }
 
 pub(crate) fn question(name: &str, qtype: RecordType) -> Message {

@@ -125,14 +125,14 @@ async fn a_listed_country_overrides_the_distance_but_not_the_fence() {
 #[test]
 fn every_country_gets_one_region_in_every_state_of_health_and_no_fence_is_crossed() {
     let regions: Vec<RegionId> = registry().all().collect();
-    let zone = std::sync::Arc::new(Zone::embedded());
+    let ground = ground(registry(), Zone::embedded());
     for sick in 0..1_u32 << regions.len() {
         let conditions = regions.iter().enumerate().map(|(bit, region)| {
             let condition = if sick >> bit & 1 == 1 { Condition::Sick } else { Condition::Healthy };
             (*region, condition)
         });
         let live: Live = conditions.collect();
-        let table = RoutingTable::compile(registry(), zone.clone(), &live).unwrap();
+        let table = RoutingTable::compile(ground.clone(), live.clone());
         let mut decided: HashMap<(String, Option<Country>), RegionId> = HashMap::new();
         for (host, country, region) in table.decisions() {
             if host.starts_with("eu.") {
@@ -151,10 +151,7 @@ fn every_country_gets_one_region_in_every_state_of_health_and_no_fence_is_crosse
 
 #[test]
 fn an_explanation_reads_well_and_an_unknown_host_is_told_the_known() {
-    let explain = |host: &str| {
-        let (zone, live) = (Zone::embedded(), Live::new());
-        meridian_geo_routing::explain(registry(), &zone, &live, host, BERLIN.parse().unwrap())
-    };
+    let explain = |host: &str| table().explain(host, BERLIN.parse().unwrap());
     let json = serde_json::to_value(explain("API.meridian.example.").unwrap()).unwrap();
     assert_eq!(json["location"]["country"], "DE");
     assert_eq!((&json["chosen"], &json["subnet"]), (&"eu-central".into(), &BERLIN.into()));

@@ -19,7 +19,7 @@ use crate::asker::*;
 const DRAINING: u16 = 1;
 /// Stands for a region that hangs up.
 const SILENT: u16 = 0;
-/// Stands for a region that answers two probes badly and the third well, again and again.
+/// Stands for a region that answers two probes badly and three well, again and again.
 const LIMPING: u16 = 2;
 
 const INTERVAL: Duration = Duration::from_millis(20);
@@ -50,7 +50,7 @@ impl Page {
                 assert!(request[..length].starts_with(b"GET /edge-health "));
                 let (status, body) = match own.status.load(Ordering::SeqCst) {
                     SILENT => (0, ""),
-                    LIMPING if own.seen.load(Ordering::SeqCst) % 3 == 2 => (200, ""),
+                    LIMPING if own.seen.load(Ordering::SeqCst) % 5 >= 2 => (200, ""),
                     LIMPING => (500, ""),
                     DRAINING => (503, "{\"state\":\"draining\"}"),
                     status => (status, "plain"),
@@ -98,8 +98,9 @@ impl World {
             region.endpoints.api = format!("http://{}", pages[&region.name].address);
         });
         let server = start_with(registry, Zone::embedded()).await;
-        let config = ProberConfig { interval: INTERVAL, timeout: Duration::from_secs(2) };
-        let prober = Prober::start(registry, config, server.control()).unwrap();
+        let config =
+            ProberConfig { interval: INTERVAL, damping: 5 * INTERVAL, ..ProberConfig::default() };
+        let prober = Prober::start(config, server.control()).unwrap();
         Self { server, pages, _prober: prober, _tasks: tasks }
     }
 
@@ -168,11 +169,11 @@ async fn when_most_regions_turn_sick_at_once_the_last_good_set_is_kept() {
 }
 
 #[tokio::test]
-async fn two_bad_probes_in_a_row_are_not_believed() {
+async fn two_bad_probes_of_five_are_not_believed() {
     let world = World::start().await;
     let page = &world.pages["eu-west"];
     page.says(LIMPING);
     // Had it once been taken for sick, the lone good probes would not have brought it back.
-    page.probed(12).await;
+    page.probed(20).await;
     assert_eq!(world.server.conditions()[&region("eu-west")], Condition::Healthy);
 }

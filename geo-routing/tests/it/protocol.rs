@@ -1,12 +1,13 @@
 //! The rules of DNS itself: codes, sections, sizes, transports, and packets that mean no good.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::time::SystemTime;
 
 use hickory_proto::op::{Edns, Message, MessageType, OpCode, Query, ResponseCode};
 use hickory_proto::rr::{DNSClass, Name, RData, RecordType};
 use meridian_geo_routing::respond;
-use meridian_geo_routing::{Condition, Live, RoutingTable, Server, ServerConfig, Transport, Zone};
+use meridian_geo_routing::{
+    Condition, RoutingTable, Server, ServerConfig, Sources, Transport, Zone,
+};
 use proptest::prelude::*;
 
 use crate::asker::*;
@@ -258,18 +259,17 @@ proptest! {
     #[test]
     fn no_bytes_make_it_panic(packet in proptest::collection::vec(any::<u8>(), 0..600)) {
         thread_local! {
-            static TABLE: RoutingTable =
-                RoutingTable::compile(registry(), Zone::embedded().into(), &Live::new()).unwrap();
+            static TABLE: RoutingTable = table();
         }
         TABLE.with(|table| {
-            let client = Ipv4Addr::LOCALHOST.into();
+            let asker = asker(Ipv4Addr::LOCALHOST.into(), Transport::Udp);
             for start in [&[][..], &question(API, RecordType::A).to_vec().unwrap()] {
                 let mut bytes = start.to_vec();
                 bytes.extend(&packet);
                 if let (Some(count), true) = (bytes.get_mut(11), !start.is_empty()) {
                     *count = 1;
                 }
-                if let Some(reply) = respond(table, &bytes, client, Transport::Udp) {
+                if let Some(reply) = respond(table, &bytes, &asker) {
                     assert!(reply.bytes.len() <= 1232);
                 }
             }
@@ -281,11 +281,8 @@ proptest! {
 async fn a_port_in_use_is_said_in_plain_words() {
     let server = start().await;
     let listen = server.local_addr();
-    let config = |listen: SocketAddr| ServerConfig {
-        listen,
-        registry: registry(),
-        zone: Zone::embedded(),
-        now: SystemTime::UNIX_EPOCH,
+    let config = |listen: SocketAddr| {
+        ServerConfig::new(listen, Sources::new(registry(), vec![Zone::embedded()]))
     };
     let Err(error) = Server::start(config(listen)).await else { panic!("two on one port") };
     let text = error.to_string();

@@ -2,21 +2,22 @@
 //!
 //! A zone file names no region: the fixed name of each comes from the region files.
 
+/// The shape of a zone file.
+mod file;
+
 use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, Ipv6Addr};
 use std::path::Path;
 
-use hickory_proto::rr::rdata::SOA;
-use hickory_proto::rr::{Name, RData};
+use hickory_proto::rr::rdata::{CNAME, SOA, SVCB};
+use hickory_proto::rr::{Name, RData, RecordType};
 use meridian_regions::{RegionId, Registry, State};
-use serde::Deserialize;
 
-use crate::policy::serves;
+use crate::policy::{Steering, serves};
 
-const EMBEDDED: &str = include_str!("../zones/meridian.toml");
+const EMBEDDED: &str = include_str!("../../zones/meridian.toml");
 
-/// The label above which each region has its fixed name.
-const REGION_HOSTS: &str = "api";
+/// Links of a chain of aliases that are followed.
+pub(crate) const CHAIN_MAX: usize = 8;
 
 /// What is wrong with a zone.
 #[derive(Debug, thiserror::Error)]
@@ -42,12 +43,47 @@ pub enum ZoneError {
         /// Why not.
         reason: String,
     },
+    /// A time to live that RFC 2181 does not know.
+    #[error("{field} is {ttl} seconds; a time to live is at most 2147483647 (RFC 2181, 8)")]
+    Ttl {
+        /// Where it stands.
+        field: &'static str,
+        /// What stands there.
+        ttl: u32,
+    },
+    /// A record that cannot be read or does not belong there.
+    #[error("record {name} {rtype} is refused: {reason}")]
+    Record {
+        /// Its owner.
+        name: String,
+        /// Its type.
+        rtype: String,
+        /// Why, and what to write instead.
+        reason: String,
+    },
     /// No name server, or one without an address.
     #[error("the zone needs at least one name server, and each an address; check [[nameservers]]")]
     Nameservers,
+    /// Nothing to ask for.
+    #[error("zone {0} has neither a host nor a record; add [hosts.api] or [[records]]")]
+    Empty(String),
+    /// No zone at all.
+    #[error("there is no zone to serve; give a zone file or a directory with one")]
+    NoZone,
     /// Two things have one name.
-    #[error("{0} is claimed twice; rename a host, a name server or a region")]
-    Twice(Name),
+    #[error("{0} is claimed twice; rename a host, a record, a name server or a region")]
+    Twice(String),
+    /// One zone inside another.
+    #[error("zone {inner} lies inside zone {outer}; write its names there, zones are not nested")]
+    Nested {
+        /// The inner one.
+        inner: String,
+        /// The outer one.
+        outer: String,
+    },
+    /// An alias that leads nowhere, or round and round.
+    #[error("alias {0} leads to no name of the zone, or in a circle; point it at an existing name")]
+    Alias(String),
     /// A host's fence holds nobody.
     #[error("host \"{host}\" is fenced to \"{fence}\", where no region serves; name another law")]
     EmptyFence {
@@ -69,45 +105,6 @@ pub enum ZoneError {
     },
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ZoneFile {
-    origin: String,
-    ttl_geo: u32,
-    ttl_static: u32,
-    ttl_negative: u32,
-    soa: SoaFile,
-    nameservers: Vec<NameserverFile>,
-    hosts: BTreeMap<String, HostFile>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct SoaFile {
-    primary: String,
-    responsible: String,
-    serial: u32,
-    refresh: i32,
-    retry: i32,
-    expire: i32,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct NameserverFile {
-    name: String,
-    #[serde(default)]
-    ipv4: Vec<Ipv4Addr>,
-    #[serde(default)]
-    ipv6: Vec<Ipv6Addr>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct HostFile {
-    fence: Option<String>,
-}
-
 /// A zone that was read and checked; see zones/meridian.toml for the shape.
 #[derive(Clone, Debug)]
 pub struct Zone {
@@ -118,6 +115,11 @@ pub struct Zone {
     pub(crate) soa: SOA,
     pub(crate) nameservers: Vec<Nameserver>,
     pub(crate) hosts: Vec<Host>,
+    pub(crate) records: BTreeMap<(Name, RecordType), RecordSet>,
+    /// The label above which each region has its fixed name.
+    pub(crate) region_hosts: Option<String>,
+    /// Whether its answers are signed, for which there must be keys.
+    pub(crate) signed: bool,
 }
 
 /// A server of the zone and its glue.
@@ -133,6 +135,16 @@ pub(crate) struct Host {
     pub(crate) label: String,
     pub(crate) name: Name,
     pub(crate) fence: Option<String>,
+    pub(crate) steering: Steering,
+    /// What a service binding says of every region; the hints are the region's addresses.
+    pub(crate) https: Option<SVCB>,
+}
+
+/// Records of one name and type.
+#[derive(Clone, Debug)]
+pub(crate) struct RecordSet {
+    pub(crate) ttl: u32,
+    pub(crate) data: Vec<RData>,
 }
 
 impl Zone {
@@ -150,39 +162,7 @@ impl Zone {
 
     /// A zone from the text of a file.
     pub fn parse(text: &str) -> Result<Self, ZoneError> {
-        let file: ZoneFile = toml::from_str(text)?;
-        let mut origin = name("origin", &file.origin, None)?;
-        origin.set_fqdn(true);
-        let below = |field, label: &str| name(field, label, Some(&origin));
-        let soa = SOA::new(
-            below("soa.primary", &file.soa.primary)?,
-            below("soa.responsible", &file.soa.responsible)?,
-            file.soa.serial,
-            file.soa.refresh,
-            file.soa.retry,
-            file.soa.expire,
-            file.ttl_negative,
-        );
-        let mut nameservers = Vec::new();
-        for server in file.nameservers {
-            let v4 = server.ipv4.into_iter().map(|ip| RData::A(ip.into()));
-            let v6 = server.ipv6.into_iter().map(|ip| RData::AAAA(ip.into()));
-            let addresses: Vec<RData> = v4.chain(v6).collect();
-            if addresses.is_empty() {
-                return Err(ZoneError::Nameservers);
-            }
-            nameservers.push(Nameserver { name: below("nameserver", &server.name)?, addresses });
-        }
-        if nameservers.is_empty() {
-            return Err(ZoneError::Nameservers);
-        }
-        let mut hosts = Vec::new();
-        for (label, host) in file.hosts {
-            hosts.push(Host { name: below("host", &label)?, label, fence: host.fence });
-        }
-        let (ttl_geo, ttl_static) = (file.ttl_geo, file.ttl_static);
-        let ttl_negative = file.ttl_negative;
-        Ok(Self { origin, ttl_geo, ttl_static, ttl_negative, soa, nameservers, hosts })
+        toml::from_str::<file::ZoneFile>(text)?.into_zone()
     }
 
     /// The apex, fully qualified.
@@ -195,12 +175,15 @@ impl Zone {
         &self,
         registry: Registry,
     ) -> Result<Vec<(Name, RegionId)>, ZoneError> {
+        let Some(above) = &self.region_hosts else {
+            return Ok(Vec::new());
+        };
         registry
             .all()
             .filter(|region| region.state != State::Removed)
             .map(|region| {
-                let label = format!("{}.{REGION_HOSTS}", region.name);
-                Ok((name("region", &label, Some(&self.origin))?, region))
+                let label = format!("{}.{above}", region.name);
+                Ok((file::name("region", &label, Some(&self.origin))?, region))
             })
             .collect()
     }
@@ -222,14 +205,35 @@ impl Zone {
         }
         Ok(())
     }
+
+    /// Where an alias leads inside the zone: to the end of its chain, or out of the zone.
+    pub(crate) fn alias(&self, name: &Name) -> Option<&CNAME> {
+        match self.records.get(&(name.clone(), RecordType::CNAME))?.data.first()? {
+            RData::CNAME(target) => Some(target),
+            _ => None,
+        }
+    }
 }
 
-fn name(field: &'static str, text: &str, origin: Option<&Name>) -> Result<Name, ZoneError> {
-    let refuse = |reason: String| ZoneError::Name { field, name: text.to_owned(), reason };
-    if text.is_empty() || text.contains(|c: char| c.is_whitespace()) {
-        return Err(refuse("it is empty or holds a space".to_owned()));
+/// Refuses zones that get in each other's way.
+pub(crate) fn check_together(zones: &[Zone]) -> Result<(), ZoneError> {
+    if zones.is_empty() {
+        return Err(ZoneError::NoZone);
     }
-    Name::parse(text, origin).map_err(|error| refuse(error.to_string()))
+    for (index, zone) in zones.iter().enumerate() {
+        for other in &zones[index + 1..] {
+            let (outer, inner) =
+                match (zone.origin.zone_of(&other.origin), other.origin.zone_of(&zone.origin)) {
+                    (true, true) => return Err(ZoneError::Twice(zone.origin())),
+                    (true, false) => (zone, other),
+                    (false, true) => (other, zone),
+                    (false, false) => continue,
+                };
+            let (outer, inner) = (outer.origin(), inner.origin());
+            return Err(ZoneError::Nested { inner, outer });
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -10,43 +10,47 @@ use hickory_proto::op::{Header, MessageType, Metadata, OpCode, Query, ResponseCo
 use hickory_proto::rr::{Name, RecordType};
 use hickory_proto::serialize::binary::{BinDecodable, BinDecoder, DecodeError};
 
+use super::cookie::{CLIENT_BYTES, COOKIE_BYTES_MAX};
+use super::{EDNS_VERSION_MAX, option};
 use crate::location::Subnet;
-use crate::table::Client;
+use crate::policy::Client;
 
-/// Option code of EDNS client subnet (RFC 7871, 6).
-pub(crate) const OPTION_CLIENT_SUBNET: u16 = 8;
-
-/// The highest EDNS version there is (RFC 6891).
-const EDNS_VERSION_MAX: u8 = 0;
+/// Bytes that a server's half of a cookie has at least (RFC 7873, 4).
+const SERVER_HALF_MIN: usize = 8;
 
 /// A question as far as it could be read.
-pub(crate) struct Asked {
-    pub(crate) metadata: Metadata,
-    pub(crate) question: Option<Query>,
-    pub(crate) edns: Option<Edns>,
+pub(super) struct Asked {
+    pub(super) metadata: Metadata,
+    pub(super) question: Option<Query>,
+    pub(super) edns: Option<Edns>,
     /// What to refuse it with, when something is wrong.
-    pub(crate) fault: Option<ResponseCode>,
+    pub(super) fault: Option<ResponseCode>,
 }
 
 /// What the asker said in its OPT record.
 #[derive(Default)]
-pub(crate) struct Edns {
+pub(super) struct Edns {
     /// Bytes of the largest answer it takes over UDP.
-    pub(crate) payload: u16,
-    pub(crate) dnssec_ok: bool,
-    pub(crate) subnet: Option<AskedSubnet>,
+    pub(super) payload: u16,
+    pub(super) dnssec_ok: bool,
+    pub(super) subnet: Option<AskedSubnet>,
+    /// The whole cookie, of a length that RFC 7873 knows.
+    pub(super) cookie: Option<Vec<u8>>,
+    pub(super) nsid: bool,
+    pub(super) keepalive: bool,
+    pub(super) padding: bool,
 }
 
 /// A client subnet option that RFC 7871 finds nothing wrong with.
-pub(crate) struct AskedSubnet {
-    pub(crate) client: Client,
+pub(super) struct AskedSubnet {
+    pub(super) client: Client,
     /// The option as it came, for the echo.
     raw: Vec<u8>,
 }
 
 impl AskedSubnet {
     /// The option of the answer: family, source and address as asked, and the scope.
-    pub(crate) fn echo(&self, scope: u8) -> Vec<u8> {
+    pub(super) fn echo(&self, scope: u8) -> Vec<u8> {
         let mut echo = self.raw.clone();
         echo[3] = scope;
         echo
@@ -55,7 +59,7 @@ impl AskedSubnet {
 
 /// Reads a packet. `None` is for what must not be answered at all: too short to be a message, or
 /// itself an answer, which two servers could throw at each other for ever.
-pub(crate) fn read(packet: &[u8]) -> Option<Asked> {
+pub(super) fn read(packet: &[u8]) -> Option<Asked> {
     let mut decoder = BinDecoder::new(packet);
     let header = Header::read(&mut decoder).ok()?;
     if header.metadata.message_type == MessageType::Response {
@@ -106,7 +110,7 @@ fn walk(decoder: &mut BinDecoder<'_>, header: &Header, asked: &mut Asked) -> Res
         let edns = asked.edns.insert(Edns {
             payload: record.class,
             dnssec_ok: record.ttl & 0x8000 != 0,
-            subnet: None,
+            ..Edns::default()
         });
         let [_, version, ..] = record.ttl.to_be_bytes();
         fault = if version > EDNS_VERSION_MAX {
@@ -115,6 +119,10 @@ fn walk(decoder: &mut BinDecoder<'_>, header: &Header, asked: &mut Asked) -> Res
         } else {
             options(record.data, edns).err()
         };
+    }
+    // Nothing may follow the records that were announced.
+    if !decoder.is_empty() {
+        return Err(Fault(fault.unwrap_or(ResponseCode::FormErr)));
     }
     fault.map_or(Ok(()), |code| Err(Fault(code)))
 }
@@ -137,29 +145,49 @@ fn skip_record<'a>(decoder: &mut BinDecoder<'a>) -> Result<RawRecord<'a>, Decode
     Ok(RawRecord { name, rtype, class, ttl, data })
 }
 
-/// Walks the options of an OPT record; all but the client subnet are ignored, as RFC 6891 asks.
+/// Walks the options of an OPT record; those that mean nothing to us are ignored, as RFC 6891 asks.
 fn options(mut data: &[u8], edns: &mut Edns) -> Result<(), ResponseCode> {
     while !data.is_empty() {
-        let (head, rest) = data.split_at_checked(4).ok_or(ResponseCode::FormErr)?;
-        let code = u16::from_be_bytes([head[0], head[1]]);
-        let length = usize::from(u16::from_be_bytes([head[2], head[3]]));
-        let (option, rest) = rest.split_at_checked(length).ok_or(ResponseCode::FormErr)?;
-        if code == OPTION_CLIENT_SUBNET {
-            let client = subnet(option).ok_or(ResponseCode::FormErr)?;
-            // Two of them contradict each other; there is no telling which one is meant.
-            let option = AskedSubnet { client, raw: option.to_vec() };
-            if edns.subnet.replace(option).is_some() {
-                edns.subnet = None;
-                return Err(ResponseCode::FormErr);
+        let (code, value, rest) = next_option(data).ok_or(ResponseCode::FormErr)?;
+        match code {
+            option::CLIENT_SUBNET => {
+                let client = subnet(value).ok_or(ResponseCode::FormErr)?;
+                // Two of them contradict each other; there is no telling which one is meant.
+                let option = AskedSubnet { client, raw: value.to_vec() };
+                if edns.subnet.replace(option).is_some() {
+                    edns.subnet = None;
+                    return Err(ResponseCode::FormErr);
+                }
             }
+            option::COOKIE if !is_cookie(value) => return Err(ResponseCode::FormErr),
+            option::COOKIE => drop(edns.cookie.get_or_insert_with(|| value.to_vec())),
+            option::NSID => edns.nsid = true,
+            option::KEEPALIVE => edns.keepalive = true,
+            option::PADDING => edns.padding = true,
+            _ => {}
         }
         data = rest;
     }
     Ok(())
 }
 
+/// The first option's code and value, and what follows.
+pub(super) fn next_option(data: &[u8]) -> Option<(u16, &[u8], &[u8])> {
+    let (head, rest) = data.split_at_checked(4)?;
+    let code = u16::from_be_bytes([head[0], head[1]]);
+    let length = usize::from(u16::from_be_bytes([head[2], head[3]]));
+    let (value, rest) = rest.split_at_checked(length)?;
+    Some((code, value, rest))
+}
+
+/// Whether it has the length of a client's half or of a whole cookie (RFC 7873, 4).
+pub(super) fn is_cookie(value: &[u8]) -> bool {
+    let whole = CLIENT_BYTES + SERVER_HALF_MIN..=COOKIE_BYTES_MAX;
+    value.len() == CLIENT_BYTES || whole.contains(&value.len())
+}
+
 /// Reads a client subnet option by the rules of RFC 7871, 6 and 7.1.2; `None` breaks one.
-fn subnet(option: &[u8]) -> Option<Client> {
+pub(super) fn subnet(option: &[u8]) -> Option<Client> {
     let (head, address) = option.split_at_checked(4)?;
     let (family, source, scope) = (u16::from_be_bytes([head[0], head[1]]), head[2], head[3]);
     if scope != 0 || address.len() != usize::from(source).div_ceil(8) {

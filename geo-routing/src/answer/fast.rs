@@ -1,0 +1,342 @@
+//! The usual questions, answered from prepared bytes into the caller's buffer, without allocating.
+//!
+//! It declines whatever it is not sure of, and [`super::respond`] answers that: what is malformed,
+//! what needs a signature made now, aliases, and names whose case matters to compression.
+
+use std::net::IpAddr;
+
+use hickory_proto::op::ResponseCode;
+
+use super::cookie::{CLIENT_BYTES, COOKIE_BYTES};
+use super::query::{is_cookie, next_option, subnet};
+use super::{Asker, EDNS_VERSION_MAX, Kind, Outcome, Transport, UDP_PAYLOAD_MAX};
+use super::{option, size_max};
+use crate::ground::{Ground, Leaf, Manners, Node, Section, Stands};
+use crate::policy::Client;
+use crate::table::RoutingTable;
+
+const HEADER_BYTES: usize = 12;
+/// Longest name (RFC 1035, 2.3.4).
+const NAME_BYTES_MAX: usize = 255;
+/// Longest label.
+const LABEL_BYTES_MAX: u8 = 63;
+/// Bytes of an OPT record without options: root, type, class, ttl, length.
+const OPT_BYTES: usize = 11;
+const OPT_TYPE: u16 = 41;
+const CLASS_IN: u16 = 1;
+
+const TYPE_RRSIG: u16 = 46;
+const TYPE_NSEC: u16 = 47;
+const TYPE_IXFR: u16 = 251;
+const TYPE_AXFR: u16 = 252;
+const TYPE_ANY: u16 = 255;
+
+/// Bits of the third and fourth byte of a header.
+const QR_AND_OPCODE: u8 = 0xf8;
+const QR: u8 = 0x80;
+const AA: u8 = 0x04;
+const RD: u8 = 0x01;
+const CD: u8 = 0x10;
+const DO: u8 = 0x80;
+
+/// A question that is understood.
+struct Asked<'a> {
+    /// The name in lower case as it was sent.
+    name: [u8; NAME_BYTES_MAX + 1],
+    name_length: usize,
+    lower_case: bool,
+    /// Name, type and class, to be repeated.
+    question: &'a [u8],
+    qtype: u16,
+    edns: Option<Edns<'a>>,
+}
+
+/// What the asker said in its OPT record.
+#[derive(Default)]
+struct Edns<'a> {
+    payload: u16,
+    dnssec_ok: bool,
+    subnet: Option<(&'a [u8], Client)>,
+    cookie: Option<&'a [u8]>,
+}
+
+impl Asked<'_> {
+    fn name(&self) -> &[u8] {
+        &self.name[..self.name_length]
+    }
+
+    fn dnssec_ok(&self) -> bool {
+        self.edns.as_ref().is_some_and(|edns| edns.dnssec_ok)
+    }
+}
+
+/// What is said, before it is written.
+struct Said<'a> {
+    rcode: ResponseCode,
+    kind: Kind,
+    section: Option<&'a Section>,
+    scope: u8,
+    /// The leaf that was picked for the client.
+    leaf: Option<&'a Leaf>,
+    fail_static: bool,
+}
+
+/// Answers a packet into `out` and returns the answer's length; `None` leaves it to the slow path.
+pub fn answer(
+    table: &RoutingTable,
+    packet: &[u8],
+    asker: &Asker,
+    out: &mut [u8],
+) -> Option<(usize, Outcome)> {
+    let ground = table.ground();
+    let asked = read(packet, asker.transport, &ground.manners)?;
+    let said = look_up(table, &asked, asker.source)?;
+    let length = write(packet, &asked, &said, &ground.manners, asker, out)?;
+    let cookie = asked.edns.as_ref().and_then(|edns| edns.cookie);
+    let known = match (cookie, &ground.manners.cookies) {
+        (Some(cookie), Some(secret)) => secret.is_good(cookie, asker.source, asker.now),
+        _ => false,
+    };
+    let outcome = Outcome {
+        rcode: said.rcode,
+        kind: said.kind,
+        region: said.leaf.and_then(|leaf| leaf.region),
+        fail_static: said.fail_static,
+        truncated: false,
+        known,
+    };
+    Some((length, outcome))
+}
+
+/// Reads a question of the usual shape: one question of class IN, and at most an OPT record.
+fn read<'a>(packet: &'a [u8], transport: Transport, manners: &Manners) -> Option<Asked<'a>> {
+    let header = packet.first_chunk::<HEADER_BYTES>()?;
+    let [_, _, flags, _, 0, 1, 0, 0, 0, 0, 0, additionals @ 0..=1] = *header else {
+        return None;
+    };
+    if flags & QR_AND_OPCODE != 0 {
+        return None;
+    }
+    let mut asked = Asked {
+        name: [0; NAME_BYTES_MAX + 1],
+        name_length: 0,
+        lower_case: true,
+        question: &[],
+        qtype: 0,
+        edns: None,
+    };
+    let body = &packet[HEADER_BYTES..];
+    let mut at = 0;
+    loop {
+        let length = *body.get(at)?;
+        let end = at + 1 + usize::from(length);
+        if length > LABEL_BYTES_MAX || end > NAME_BYTES_MAX {
+            return None;
+        }
+        asked.name[at] = length;
+        for (to, from) in asked.name[at + 1..end].iter_mut().zip(body.get(at + 1..end)?) {
+            *to = from.to_ascii_lowercase();
+            asked.lower_case &= to == from;
+        }
+        at = end;
+        if length == 0 {
+            break;
+        }
+    }
+    asked.name_length = at;
+    let [type_high, type_low, class_high, class_low] = *body.get(at..)?.first_chunk::<4>()?;
+    if u16::from_be_bytes([class_high, class_low]) != CLASS_IN {
+        return None;
+    }
+    asked.qtype = u16::from_be_bytes([type_high, type_low]);
+    asked.question = &body[..at + 4];
+    let rest = &body[at + 4..];
+    if additionals == 1 {
+        asked.edns = Some(read_edns(rest, transport, manners)?);
+    } else if !rest.is_empty() {
+        return None;
+    }
+    Some(asked)
+}
+
+/// Reads an OPT record that ends the packet.
+fn read_edns<'a>(record: &'a [u8], transport: Transport, manners: &Manners) -> Option<Edns<'a>> {
+    let (head, mut data) = record.split_first_chunk::<OPT_BYTES>()?;
+    let [root, t0, t1, p0, p1, _, version, flags, _, l0, l1] = *head;
+    let fits = usize::from(u16::from_be_bytes([l0, l1])) == data.len();
+    let is_opt = root == 0 && u16::from_be_bytes([t0, t1]) == OPT_TYPE;
+    if !fits || !is_opt || version > EDNS_VERSION_MAX {
+        return None;
+    }
+    let mut edns = Edns {
+        payload: u16::from_be_bytes([p0, p1]),
+        dnssec_ok: flags & DO != 0,
+        ..Edns::default()
+    };
+    while !data.is_empty() {
+        let (code, value, rest) = next_option(data)?;
+        match code {
+            option::CLIENT_SUBNET if edns.subnet.is_some() => return None,
+            option::CLIENT_SUBNET => edns.subnet = Some((value, subnet(value)?)),
+            option::COOKIE if !is_cookie(value) => return None,
+            option::COOKIE => drop(edns.cookie.get_or_insert(value)),
+            option::NSID if manners.nsid.is_some() => return None,
+            option::KEEPALIVE if transport != Transport::Udp => return None,
+            option::PADDING if transport.is_encrypted() => return None,
+            _ => {}
+        }
+        data = rest;
+    }
+    Some(edns)
+}
+
+fn look_up<'a>(table: &'a RoutingTable, asked: &Asked<'_>, source: IpAddr) -> Option<Said<'a>> {
+    let ground = table.ground();
+    if matches!(asked.qtype, TYPE_AXFR | TYPE_IXFR) {
+        return None;
+    }
+    let Some(node) = ground.nodes.get(asked.name()) else {
+        return no_name(ground, asked);
+    };
+    let signed = ground.zones[node.zone].keys.is_some();
+    if signed && matches!(asked.qtype, TYPE_RRSIG | TYPE_NSEC) {
+        return None;
+    }
+    match &node.stands {
+        Stands::Alias(_) => None,
+        Stands::Same(leaf) => from_leaf(node, leaf, asked),
+        Stands::Geo { policy, leaves, .. } => {
+            let geographic = leaves.iter().any(|leaf| leaf.encoded.positive(asked.qtype).is_some());
+            if !geographic {
+                return Some(Said { leaf: None, ..from_leaf(node, &leaves[0], asked)? });
+            }
+            let subnet = asked.edns.as_ref().and_then(|edns| edns.subnet);
+            let client = subnet.map_or(Client::Address(source), |(_, client)| client);
+            let chosen = table.choose(*policy, client);
+            let said = from_leaf(node, &leaves[chosen.index], asked)?;
+            Some(Said { scope: chosen.scope, fail_static: chosen.fail_static, ..said })
+        }
+    }
+}
+
+fn from_leaf<'a>(node: &Node, leaf: &'a Leaf, asked: &Asked<'_>) -> Option<Said<'a>> {
+    let found = match asked.qtype {
+        TYPE_ANY => Some(&leaf.encoded.any),
+        qtype => leaf.encoded.positive(qtype),
+    };
+    let (prepared, kind) = match found {
+        Some(prepared) => (prepared, Kind::Records(node.number)),
+        None => (&leaf.encoded.nodata, Kind::NoData(node.number)),
+    };
+    let section = prepared.section(asked.dnssec_ok());
+    if section.lower_case_only && !asked.lower_case {
+        return None;
+    }
+    let (rcode, section) = (ResponseCode::NoError, Some(section));
+    Some(Said { rcode, kind, section, scope: 0, leaf: Some(leaf), fail_static: false })
+}
+
+/// The name is not there: it lies below a name that is, or it is not ours at all.
+fn no_name<'a>(ground: &'a Ground, asked: &Asked<'_>) -> Option<Said<'a>> {
+    let name = asked.name();
+    let mut at = 0;
+    while name[at] != 0 {
+        at += 1 + usize::from(name[at]);
+        let Some(encloser) = ground.nodes.get(&name[at..]) else { continue };
+        let zone = &ground.zones[encloser.zone];
+        let proven = zone.keys.is_some() && asked.dnssec_ok();
+        let compressed_otherwise = zone.soa_names.iter().any(|it| name.ends_with(it));
+        if proven || compressed_otherwise || !asked.lower_case {
+            return None;
+        }
+        let (rcode, section) = (ResponseCode::NXDomain, Some(&zone.nxdomain));
+        let kind = Kind::NoName(u32::try_from(encloser.zone).unwrap_or(u32::MAX));
+        return Some(Said { rcode, kind, section, scope: 0, leaf: None, fail_static: false });
+    }
+    let (rcode, kind) = (ResponseCode::Refused, Kind::Refused);
+    Some(Said { rcode, kind, section: None, scope: 0, leaf: None, fail_static: false })
+}
+
+/// Writes the answer; `None` if it does not fit.
+fn write(
+    packet: &[u8],
+    asked: &Asked<'_>,
+    said: &Said<'_>,
+    manners: &Manners,
+    asker: &Asker,
+    out: &mut [u8],
+) -> Option<usize> {
+    let payload = asked.edns.as_ref().map(|edns| edns.payload);
+    let room = out.len().min(usize::from(size_max(asker.transport, payload)));
+    let mut writer = Writer { out: &mut out[..room], at: 0 };
+    let counts = said.section.map_or([0; 3], |section| section.counts);
+    let refused = said.rcode == ResponseCode::Refused;
+    let authoritative = if refused { 0 } else { AA };
+    writer.put(&packet[..2])?;
+    writer.put(&[QR | authoritative | packet[2] & RD, packet[3] & CD | said.rcode.low()])?;
+    let [answers, authorities, additionals] = counts;
+    let additionals = additionals + u16::from(asked.edns.is_some());
+    for count in [1, answers, authorities, additionals] {
+        writer.put(&count.to_be_bytes())?;
+    }
+    writer.put(asked.question)?;
+    if let Some(section) = said.section {
+        let from = writer.at;
+        writer.put(&section.bytes)?;
+        for pointer in &section.pointers {
+            let at = from + usize::from(*pointer);
+            let moved = asked.name_length.wrapping_sub(section.made_for);
+            let old = usize::from(u16::from_be_bytes([writer.out[at], writer.out[at + 1]]));
+            let new = u16::try_from(old.wrapping_add(moved)).ok()?;
+            writer.out[at..at + 2].copy_from_slice(&new.to_be_bytes());
+        }
+    }
+    if let Some(edns) = &asked.edns {
+        write_edns(&mut writer, edns, said.scope, manners, asker)?;
+    }
+    Some(writer.at)
+}
+
+fn write_edns(
+    writer: &mut Writer<'_>,
+    edns: &Edns<'_>,
+    scope: u8,
+    manners: &Manners,
+    asker: &Asker,
+) -> Option<()> {
+    let [p0, p1] = UDP_PAYLOAD_MAX.to_be_bytes();
+    let flags = if edns.dnssec_ok { DO } else { 0 };
+    let cookie = edns.cookie.zip(manners.cookies.as_ref());
+    let subnet_bytes = edns.subnet.map_or(0, |(raw, _)| 4 + raw.len());
+    let cookie_bytes = cookie.map_or(0, |_| 4 + COOKIE_BYTES);
+    let [l0, l1] = u16::try_from(subnet_bytes + cookie_bytes).ok()?.to_be_bytes();
+    writer.put(&[0, 0, 41, p0, p1, 0, 0, flags, 0, l0, l1])?;
+    if let Some((raw, _)) = edns.subnet {
+        let [l0, l1] = u16::try_from(raw.len()).ok()?.to_be_bytes();
+        writer.put(&[0, 8, l0, l1])?;
+        let at = writer.at;
+        writer.put(raw)?;
+        writer.out[at + 3] = scope;
+    }
+    if let Some((cookie, secret)) = cookie {
+        let client = cookie.first_chunk::<CLIENT_BYTES>()?;
+        writer.put(&[0, 10, 0, 24])?;
+        writer.put(&secret.make(*client, asker.source, asker.now))?;
+    }
+    Some(())
+}
+
+/// Writes until the room ends.
+struct Writer<'a> {
+    out: &'a mut [u8],
+    at: usize,
+}
+
+impl Writer<'_> {
+    fn put(&mut self, bytes: &[u8]) -> Option<()> {
+        let end = self.at + bytes.len();
+        self.out.get_mut(self.at..end)?.copy_from_slice(bytes);
+        self.at = end;
+        Some(())
+    }
+}
