@@ -3,7 +3,7 @@
 BIN := $(or $(CARGO_TARGET_DIR),target)/debug/meridian
 export PATH := $(HOME)/.cargo/bin:$(PATH)
 
-.PHONY: demo test test-web lint bench data data-check tools
+.PHONY: demo test test-web lint bench bench-dns equality-dns conformance-dns data data-check tools
 
 demo: tools             ## the whole house on this machine, with a tour; Ctrl-C ends it
 	cargo build --locked --bin meridian
@@ -24,6 +24,17 @@ lint: tools             ## formatting and lints, nothing left over
 
 bench: tools            ## the README's figures; the last line is JSON
 	cargo bench --locked --bench house
+
+bench-dns: tools        ## the name server beside its peers; the last line is JSON
+	cargo bench --locked -p meridian-geo-routing --bench dns -- $(ARGS)
+
+equality-dns: tools     ## the same answers as gdnsd and Knot, to the last one
+	cargo bench --locked -p meridian-geo-routing --bench dns -- --equality
+
+conformance-dns: tools  ## the name server against other people's tools, offline
+	cargo build --locked -p meridian-geo-routing --bin geo-routing
+	scripts/install-dns-tools
+	geo-routing/tests/conformance/run $(dir $(BIN))geo-routing $(ARGS)
 
 data:                   ## rebuilds data/ from the named packages
 	python3 data/build.py

@@ -221,11 +221,20 @@ pub(crate) fn nodata(name: &Name, ttl: u32, types: &[RecordType]) -> Record {
     nsec(name.clone(), ttl, next, types)
 }
 
+/// The closest encloser of a name that does not exist (RFC 4592, 3.3.1): the longest part of it
+/// that does.
+pub(crate) struct Encloser<'a> {
+    pub(crate) name: Name,
+    /// The types it has, for when the gap begins right behind it.
+    pub(crate) types: &'a [RecordType],
+    /// The apex of its zone.
+    pub(crate) origin: &'a Name,
+}
+
 /// The proof that a name does not exist: nothing is there between what stands just before it and
 /// just after all that could lie below it, and nothing at the wildcard that could stand for it.
-/// The closest encloser is the longest part of the name that exists (RFC 4592, 3.3.1).
-pub(crate) fn nxdomain(name: &Name, encloser: &Name, ttl: u32) -> Vec<Record> {
-    let below = name.iter().count() - encloser.iter().count();
+pub(crate) fn nxdomain(name: &Name, encloser: &Encloser<'_>, ttl: u32) -> Vec<Record> {
+    let below = name.iter().count() - encloser.name.iter().count();
     let next_closer = name.iter().nth(below.saturating_sub(1)).unwrap_or_default();
     let mut proofs = vec![gap(next_closer, encloser, ttl)];
     let wildcard = gap(b"*", encloser, ttl);
@@ -236,10 +245,13 @@ pub(crate) fn nxdomain(name: &Name, encloser: &Name, ttl: u32) -> Vec<Record> {
 }
 
 /// Covers one label below an encloser and everything under it.
-fn gap(label: &[u8], encloser: &Name, ttl: u32) -> Record {
+fn gap(label: &[u8], encloser: &Encloser<'_>, ttl: u32) -> Record {
     let label = label.to_ascii_lowercase();
-    let owner = before(&label, encloser);
-    nsec(owner, ttl, after(&label, encloser), &[])
+    let next = after(&label, &encloser.name, encloser.origin);
+    match before(&label, &encloser.name) {
+        Some(owner) => nsec(owner, ttl, next, &[]),
+        None => nsec(encloser.name.clone(), ttl, next, encloser.types),
+    }
 }
 
 fn nsec(owner: Name, ttl: u32, next: Name, types: &[RecordType]) -> Record {
@@ -248,33 +260,30 @@ fn nsec(owner: Name, ttl: u32, next: Name, types: &[RecordType]) -> Record {
 }
 
 /// A name just before `label` in canonical order (RFC 4034, 6.1), behind every name of a zone that
-/// is: none of those holds a byte 255, as zone files are ASCII.
-fn before(label: &[u8], encloser: &Name) -> Name {
+/// is: none of those holds a byte 255, as zone files are ASCII. `None` if that is the encloser
+/// itself.
+fn before(label: &[u8], encloser: &Name) -> Option<Name> {
     let (last, head) = label.split_last().expect("a label has a byte");
-    let mut label = head.to_vec();
-    if *last > 0 {
-        // Upper case sorts as lower case does, so the byte before "[" is "@".
-        label.push(if *last == b'[' { b'@' } else { *last - 1 });
-        if label.len() < LABEL_BYTES_MAX {
-            label.push(u8::MAX);
-        }
-        if let Ok(name) = encloser.prepend_label(&label[..]) {
-            return name;
-        }
-        label.truncate(head.len() + 1);
-        return encloser.prepend_label(&label[..]).expect("it is no longer than what was asked");
-    }
-    // Behind what lies below the name without the zero byte, so as not to speak for that name.
-    let parent = match head {
-        [] => Ok(encloser.clone()),
-        head => encloser.prepend_label(head),
+    let below = |label: &[u8]| {
+        let sibling = encloser.prepend_label(label).expect("it is no longer than what was asked");
+        // A name that leaves no room for a label is longer than any of a zone file.
+        sibling.prepend_label(&[u8::MAX][..]).unwrap_or(sibling)
     };
-    let parent = parent.expect("it is shorter than what was asked");
-    parent.prepend_label(&[u8::MAX][..]).unwrap_or(parent)
+    if *last == 0 {
+        // Behind what lies below the name without the zero byte, so as not to speak for that name.
+        return (!head.is_empty()).then(|| below(head));
+    }
+    let mut sibling = head.to_vec();
+    // Upper case sorts as lower case does, so the byte before "[" is "@".
+    sibling.push(if *last == b'[' { b'@' } else { *last - 1 });
+    let mut padded = sibling.clone();
+    padded.push(u8::MAX);
+    let padded = (padded.len() <= LABEL_BYTES_MAX).then(|| encloser.prepend_label(&padded[..]));
+    Some(padded.and_then(Result::ok).unwrap_or_else(|| below(&sibling)))
 }
 
-/// The first name behind `label` and all that lies below it.
-fn after(label: &[u8], encloser: &Name) -> Name {
+/// The first name behind `label` and all that lies below it; the apex if that is outside the zone.
+fn after(label: &[u8], encloser: &Name, origin: &Name) -> Name {
     let mut longer = label.to_vec();
     longer.push(0);
     if longer.len() <= LABEL_BYTES_MAX
@@ -293,9 +302,71 @@ fn after(label: &[u8], encloser: &Name) -> Name {
             encloser.prepend_label(&label[..]).expect("it is no longer than what was asked")
         }
         // Nothing at this level is behind a label full of 255; what is behind the encloser is.
-        None => match encloser.iter().next().map(<[u8]>::to_vec) {
-            Some(up) => after(&up.to_ascii_lowercase(), &encloser.base_name()),
-            None => encloser.clone(),
+        None => match encloser.iter().next().filter(|_| encloser != origin) {
+            Some(up) => after(&up.to_ascii_lowercase(), &encloser.base_name(), origin),
+            None => origin.clone(),
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cmp::Ordering;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn name(labels: &[&[u8]]) -> Name {
+        Name::from_labels(labels.iter().copied()).expect("the labels are in order")
+    }
+
+    /// RFC 4034, 6.1, with the end of the zone behind everything in it.
+    fn covers(owner: &Name, next: &Name, origin: &Name, asked: &Name) -> bool {
+        owner.cmp(asked) == Ordering::Less && (asked < next || next == origin)
+    }
+
+    #[test]
+    fn the_edges_of_the_order_are_proven_too() {
+        let origin = name(&[b"zone"]);
+        let full = [u8::MAX; LABEL_BYTES_MAX];
+        let long = [b'a'; LABEL_BYTES_MAX];
+        let mut neighbour = long;
+        neighbour[LABEL_BYTES_MAX - 1] = b'b';
+        for label in
+            [&b"\0"[..], b"www\0", b"[", b"@", &full, &neighbour, b"*", b"a", b"\xff", b"z"]
+        {
+            let asked = name(&[b"x", label, b"zone"]);
+            let encloser = Encloser { name: origin.clone(), types: &[], origin: &origin };
+            for proof in nxdomain(&asked, &encloser, 60) {
+                let RData::DNSSEC(DNSSECRData::NSEC(nsec)) = &proof.data else { panic!("no NSEC") };
+                let next = nsec.next_domain_name();
+                let wildcard = name(&[b"*", b"zone"]);
+                let either = [&asked, &wildcard];
+                let covered = |it: &&&Name| covers(&proof.name, next, &origin, it);
+                assert!(either.iter().any(|it| covered(&it)), "{} {next} {asked}", proof.name);
+                for there in [&b"www"[..], b"api", &long, b"b"] {
+                    let there = name(&[there, b"zone"]);
+                    assert!(!covers(&proof.name, next, &origin, &there) && proof.name != there);
+                }
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_gap_covers_the_label_and_all_below_it(
+            label in proptest::collection::vec(any::<u8>(), 1..=LABEL_BYTES_MAX),
+            below in proptest::collection::vec(any::<u8>(), 1..=20),
+        ) {
+            let origin = name(&[b"zone"]);
+            let encloser = Encloser { name: origin.clone(), types: &[], origin: &origin };
+            let proof = gap(&label, &encloser, 60);
+            let RData::DNSSEC(DNSSECRData::NSEC(nsec)) = &proof.data else { panic!("no NSEC") };
+            for asked in [name(&[&label, b"zone"]), name(&[&below, &label, b"zone"])] {
+                let asked = asked.to_lowercase();
+                prop_assert!(covers(&proof.name, nsec.next_domain_name(), &origin, &asked));
+            }
+        }
     }
 }

@@ -13,7 +13,7 @@ use meridian_regions::{Country, RegionId};
 
 use crate::answer::Kind;
 use crate::clock;
-use crate::dnssec;
+use crate::dnssec::{self, Encloser};
 use crate::ground::{Ground, Leaf, Node, Rrset, STEERINGS, Stands, ZoneGround};
 use crate::location::{Found, UNPLACED, Whereabouts};
 use crate::policy::{Client, Live, Route, SHARE_BITS_V4, SHARE_BITS_V6, order, route};
@@ -205,9 +205,14 @@ impl RoutingTable {
             let ttl = zone.zone.ttl_negative;
             let name = asked.name.to_lowercase();
             let mut encloser = name.base_name();
-            while self.ground.node(&encloser).is_none() {
-                encloser = encloser.base_name();
-            }
+            let node = loop {
+                match self.ground.node(&encloser) {
+                    Some(node) => break node,
+                    None => encloser = encloser.base_name(),
+                }
+            };
+            let types = node.stands.any_leaf().types();
+            let encloser = Encloser { name: encloser, types: &types, origin };
             for nsec in dnssec::nxdomain(&name, &encloser, ttl) {
                 let data = std::slice::from_ref(&nsec.data);
                 let signature = keys.sign(&nsec.name, ttl, data, clock::now());

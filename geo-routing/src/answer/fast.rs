@@ -10,7 +10,7 @@ use hickory_proto::op::ResponseCode;
 use super::cookie::{CLIENT_BYTES, COOKIE_BYTES};
 use super::query::{is_cookie, next_option, subnet};
 use super::{Asker, EDNS_VERSION_MAX, Kind, Outcome, Transport, UDP_PAYLOAD_MAX};
-use super::{option, size_max};
+use super::{option, size_max, size_max_stranger};
 use crate::ground::{Ground, Leaf, Manners, Node, Section, Stands};
 use crate::policy::Client;
 use crate::table::RoutingTable;
@@ -75,10 +75,20 @@ struct Said<'a> {
     rcode: ResponseCode,
     kind: Kind,
     section: Option<&'a Section>,
+    /// Whether signatures are in it.
+    signed: bool,
     scope: u8,
     /// The leaf that was picked for the client.
     leaf: Option<&'a Leaf>,
     fail_static: bool,
+}
+
+impl Said<'_> {
+    /// For everybody, without records.
+    fn nothing(rcode: ResponseCode, kind: Kind) -> Self {
+        let (section, leaf) = (None, None);
+        Self { rcode, kind, section, signed: false, scope: 0, leaf, fail_static: false }
+    }
 }
 
 /// Answers a packet into `out` and returns the answer's length; `None` leaves it to the slow path.
@@ -91,12 +101,17 @@ pub fn answer(
     let ground = table.ground();
     let asked = read(packet, asker.transport, &ground.manners)?;
     let said = look_up(table, &asked, asker.source)?;
-    let length = write(packet, &asked, &said, &ground.manners, asker, out)?;
     let cookie = asked.edns.as_ref().and_then(|edns| edns.cookie);
     let known = match (cookie, &ground.manners.cookies) {
         (Some(cookie), Some(secret)) => secret.is_good(cookie, asker.source, asker.now),
         _ => false,
     };
+    let payload = asked.edns.as_ref().map(|edns| edns.payload);
+    let mut room = out.len().min(usize::from(size_max(asker.transport, payload)));
+    if asker.transport == Transport::Udp && !known && !said.signed {
+        room = room.min(size_max_stranger(packet));
+    }
+    let length = write(packet, &asked, &said, &ground.manners, asker, &mut out[..room])?;
     let outcome = Outcome {
         rcode: said.rcode,
         kind: said.kind,
@@ -232,8 +247,9 @@ fn from_leaf<'a>(node: &Node, leaf: &'a Leaf, asked: &Asked<'_>) -> Option<Said<
     if section.lower_case_only && !asked.lower_case {
         return None;
     }
+    let signed = asked.dnssec_ok() && prepared.signed.is_some();
     let (rcode, section) = (ResponseCode::NoError, Some(section));
-    Some(Said { rcode, kind, section, scope: 0, leaf: Some(leaf), fail_static: false })
+    Some(Said { rcode, kind, section, signed, scope: 0, leaf: Some(leaf), fail_static: false })
 }
 
 /// The name is not there: it lies below a name that is, or it is not ours at all.
@@ -251,10 +267,9 @@ fn no_name<'a>(ground: &'a Ground, asked: &Asked<'_>) -> Option<Said<'a>> {
         }
         let (rcode, section) = (ResponseCode::NXDomain, Some(&zone.nxdomain));
         let kind = Kind::NoName(u32::try_from(encloser.zone).unwrap_or(u32::MAX));
-        return Some(Said { rcode, kind, section, scope: 0, leaf: None, fail_static: false });
+        return Some(Said { section, ..Said::nothing(rcode, kind) });
     }
-    let (rcode, kind) = (ResponseCode::Refused, Kind::Refused);
-    Some(Said { rcode, kind, section: None, scope: 0, leaf: None, fail_static: false })
+    Some(Said::nothing(ResponseCode::Refused, Kind::Refused))
 }
 
 /// Writes the answer; `None` if it does not fit.
@@ -266,9 +281,7 @@ fn write(
     asker: &Asker,
     out: &mut [u8],
 ) -> Option<usize> {
-    let payload = asked.edns.as_ref().map(|edns| edns.payload);
-    let room = out.len().min(usize::from(size_max(asker.transport, payload)));
-    let mut writer = Writer { out: &mut out[..room], at: 0 };
+    let mut writer = Writer { out, at: 0 };
     let counts = said.section.map_or([0; 3], |section| section.counts);
     let refused = said.rcode == ResponseCode::Refused;
     let authoritative = if refused { 0 } else { AA };

@@ -132,6 +132,9 @@ pub struct Reply {
     pub outcome: Outcome,
 }
 
+/// Bytes of the smallest IP and UDP headers, which a forged flood pays for, too.
+const HEADERS_BYTES: usize = 28;
+
 /// The largest answer that an asker takes.
 fn size_max(transport: Transport, payload: Option<u16>) -> u16 {
     match (transport, payload) {
@@ -139,4 +142,11 @@ fn size_max(transport: Transport, payload: Option<u16>) -> u16 {
         (Transport::Udp, Some(payload)) => payload.clamp(UDP_PAYLOAD_PLAIN, UDP_PAYLOAD_MAX),
         (Transport::Tcp | Transport::Tls | Transport::Https, _) => u16::MAX,
     }
+}
+
+/// The largest unsigned answer over UDP to somebody who may not be who the address says: with its
+/// headers less than twice the question, so that forged questions are not worth the trouble. What
+/// is larger comes over TCP, or to whoever shows a cookie.
+fn size_max_stranger(question: &[u8]) -> usize {
+    2 * (question.len() + HEADERS_BYTES) - HEADERS_BYTES - 1
 }

@@ -88,11 +88,12 @@ impl From<DecodeError> for Fault {
 /// Walks the sections. Whatever was read before a fault stays in `asked`, so that the refusal can
 /// repeat the question and speak EDNS.
 fn walk(decoder: &mut BinDecoder<'_>, header: &Header, asked: &mut Asked) -> Result<(), Fault> {
-    // RFC 9619: a query has exactly one question.
-    if header.counts.queries != 1 {
-        return Err(Fault(ResponseCode::FormErr));
+    // RFC 9619: a query has exactly one question. RFC 7873, 5.4: or none, to ask for a cookie.
+    match header.counts.queries {
+        0 => {}
+        1 => asked.question = Some(Query::read(decoder)?),
+        _ => return Err(Fault(ResponseCode::FormErr)),
     }
-    asked.question = Some(Query::read(decoder)?);
     for _ in 0..u32::from(header.counts.answers) + u32::from(header.counts.authorities) {
         skip_record(decoder)?;
     }
@@ -124,7 +125,13 @@ fn walk(decoder: &mut BinDecoder<'_>, header: &Header, asked: &mut Asked) -> Res
     if !decoder.is_empty() {
         return Err(Fault(fault.unwrap_or(ResponseCode::FormErr)));
     }
-    fault.map_or(Ok(()), |code| Err(Fault(code)))
+    let for_nothing =
+        asked.question.is_none() && asked.edns.as_ref().is_none_or(|edns| edns.cookie.is_none());
+    match fault {
+        None if for_nothing => Err(Fault(ResponseCode::FormErr)),
+        None => Ok(()),
+        Some(code) => Err(Fault(code)),
+    }
 }
 
 struct RawRecord<'a> {

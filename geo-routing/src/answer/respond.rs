@@ -3,15 +3,15 @@
 //! It holds the rules of the protocol (header bits, EDNS, sizes); which region is answered is the
 //! table's business.
 
-use hickory_proto::op::{Edns, Message, MessageType, Metadata, ResponseCode};
-use hickory_proto::rr::DNSClass;
+use hickory_proto::op::{Edns, Message, MessageType, Metadata, OpCode, ResponseCode};
 use hickory_proto::rr::rdata::opt::EdnsOption;
+use hickory_proto::rr::{DNSClass, RecordType};
 use hickory_proto::serialize::binary::{BinEncodable, BinEncoder};
 
 use super::cookie::CLIENT_BYTES;
 use super::query::{self, Asked};
 use super::{Asker, Kind, Outcome, Reply, Transport, UDP_PAYLOAD_MAX, UDP_PAYLOAD_PLAIN};
-use super::{option, size_max};
+use super::{option, size_max, size_max_stranger};
 use crate::ground::Manners;
 use crate::policy::Client;
 use crate::table::RoutingTable;
@@ -61,15 +61,38 @@ pub fn respond(table: &RoutingTable, packet: &[u8], asker: &Asker) -> Option<Rep
             message.metadata.response_code = ResponseCode::Refused;
         }
     }
+    outcome.known = shows_cookie(&asked, manners, asker);
+    if asked.question.is_none() && asked.fault.is_none() {
+        scope = Some(0);
+        message.metadata.response_code = cookie_only(&asked, manners, outcome.known);
+    }
     message.queries.extend(asked.question.clone());
     message.edns = edns(&asked, scope, manners, asker);
     outcome.rcode = message.metadata.response_code;
-    outcome.known = shows_cookie(&asked, manners, asker);
-    let size_max = size_max(asker.transport, asked.edns.as_ref().map(|edns| edns.payload));
+    let mut size_max = size_max(asker.transport, asked.edns.as_ref().map(|edns| edns.payload));
+    if asker.transport == Transport::Udp && !outcome.known && !is_signed(&message) {
+        size_max = size_max.min(u16::try_from(size_max_stranger(packet)).unwrap_or(u16::MAX));
+    }
     let padded = asker.transport.is_encrypted() && asked.edns.is_some_and(|edns| edns.padding);
     let (bytes, truncated) = fit(message, size_max, padded);
     outcome.truncated = truncated;
     Some(Reply { bytes, outcome })
+}
+
+fn is_signed(message: &Message) -> bool {
+    let records = message.answers.iter().chain(&message.authorities);
+    records.into_iter().any(|record| record.record_type() == RecordType::RRSIG)
+}
+
+/// The answer to a question for nothing but a cookie (RFC 7873, 5.4).
+fn cookie_only(asked: &Asked, manners: &Manners, known: bool) -> ResponseCode {
+    let cookie = asked.edns.as_ref().and_then(|edns| edns.cookie.as_ref());
+    let client_only = cookie.is_some_and(|cookie| cookie.len() == CLIENT_BYTES);
+    match &manners.cookies {
+        None => ResponseCode::FormErr,
+        Some(_) if known || client_only => ResponseCode::NoError,
+        Some(_) => ResponseCode::BADCOOKIE,
+    }
 }
 
 /// What an asker over its rate is sent now and then: that it show its cookie again if it has one
@@ -93,7 +116,8 @@ pub(crate) fn slip(table: &RoutingTable, packet: &[u8], asker: &Asker) -> Option
 fn reflect(asked: &Metadata, rcode: ResponseCode) -> Metadata {
     let mut metadata = Metadata::new(asked.id, MessageType::Response, asked.op_code);
     metadata.recursion_desired = asked.recursion_desired;
-    metadata.checking_disabled = asked.checking_disabled;
+    // The bit means something in queries only.
+    metadata.checking_disabled = asked.checking_disabled && asked.op_code == OpCode::Query;
     metadata.response_code = rcode;
     metadata
 }

@@ -1,13 +1,10 @@
 //! The name server as a program of its own; `meridian geodns` is the same.
 
+use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use clap::Parser;
 use meridian_geo_routing::Cli;
-
-/// Streams and the slow path allocate; the system's allocator is the slower home for that.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Wrong usage, as in sysexits.h.
 const USAGE: u8 = 64;
@@ -40,7 +37,10 @@ fn main() -> ExitCode {
     };
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr);
     match program.log_format.as_str() {
         "json" => log.json().init(),
         _ => log.init(),

@@ -47,6 +47,13 @@ pub(crate) struct Leaf {
     pub(crate) encoded: Encoded,
 }
 
+impl Leaf {
+    /// The types there are.
+    pub(crate) fn types(&self) -> Vec<RecordType> {
+        self.rrsets.iter().map(|rrset| rrset.rtype).collect()
+    }
+}
+
 /// What a name is to hold.
 #[derive(Clone, Default)]
 pub(crate) struct Held {
@@ -154,7 +161,9 @@ impl Maker<'_> {
             self.rrset(name, self.zone.ttl_negative, vec![nsec.data])
         });
         let hinfo = RData::HINFO(HINFO::new("RFC8482".to_owned(), String::new()));
-        let any = self.rrset(name, self.zone.ttl_static, vec![hinfo]);
+        // RFC 8482, 4.2: nothing may be made up beside an alias.
+        let alias = rrsets.iter().find(|rrset| rrset.rtype == RecordType::CNAME).cloned();
+        let any = alias.unwrap_or_else(|| self.rrset(name, self.zone.ttl_static, vec![hinfo]));
         let glue = held.glue.iter().flat_map(|(name, addresses)| {
             let sets = self.addresses(addresses).into_iter();
             sets.map(|(ttl, data)| self.rrset(name, ttl, data)).collect::<Vec<_>>()

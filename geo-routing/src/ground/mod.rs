@@ -19,7 +19,7 @@ use meridian_regions::{RegionId, Registry};
 
 use crate::answer::cookie::Secret;
 use crate::dnssec::{KeyError, Keys};
-use crate::location::{Geography, PrefixTable, TooManyClasses, UNPLACED, Whereabouts};
+use crate::location::{CLASSES_MAX, Geography, PrefixTable, TooManyClasses, UNPLACED, Whereabouts};
 use crate::policy::{Steering, order};
 use crate::zone::{CHAIN_MAX, Host, Zone, ZoneError, check_together};
 
@@ -142,6 +142,16 @@ pub(crate) enum Stands {
     Geo { host: String, policy: usize, leaves: Vec<Leaf> },
 }
 
+impl Stands {
+    /// What it holds for somebody.
+    pub(crate) fn any_leaf(&self) -> &Leaf {
+        match self {
+            Self::Same(leaf) | Self::Alias(leaf) => leaf,
+            Self::Geo { leaves, .. } => &leaves[0],
+        }
+    }
+}
+
 impl Ground {
     /// Compiles what the files say. Signatures are made now and hold for a week.
     pub fn new(sources: &Sources, now: SystemTime) -> Result<Self, GroundError> {
@@ -161,13 +171,14 @@ impl Ground {
             manners,
         };
         for zone in zones {
-            zone.check(registry)?;
+            let origin = zone.origin();
+            zone.check(registry).map_err(|error| error.of(&origin))?;
             let keys = match (zone.signed, &keys) {
                 (false, _) => None,
                 (true, Some(dir)) => Some(Keys::load(dir, &zone.origin)?),
                 (true, None) => return Err(GroundError::NoKeys(zone.origin())),
             };
-            ground.add(zone, keys, now)?;
+            ground.add(zone, keys, now).map_err(|error| error.of(&origin))?;
         }
         ground.check_aliases()?;
         Ok(ground)
@@ -220,7 +231,7 @@ impl Ground {
         u32::try_from((moved * 100) >> 16).expect("it is at most 100")
     }
 
-    fn add(&mut self, zone: Zone, keys: Option<Keys>, now: SystemTime) -> Result<(), GroundError> {
+    fn add(&mut self, zone: Zone, keys: Option<Keys>, now: SystemTime) -> Result<(), ZoneError> {
         let number = self.zones.len();
         let maker = leaf::Maker { zone: &zone, keys: keys.as_ref(), now };
         let soa = maker.rrset(&zone.origin, zone.ttl_negative, vec![RData::SOA(zone.soa.clone())]);
@@ -285,7 +296,7 @@ impl Ground {
                     let target = target.0.clone();
                     let lost = zone.origin.zone_of(&target) && self.node(&target).is_none();
                     if lost || step >= CHAIN_MAX {
-                        return Err(ZoneError::Alias(name.to_ascii()));
+                        return Err(ZoneError::Alias(name.to_ascii()).of(&zone.origin()));
                     }
                     at = target.to_lowercase();
                 }
@@ -312,8 +323,7 @@ fn classes(
         });
         class_of.push(class);
     }
-    // The last number is taken by the carriers of IPv4.
-    if classes.len() >= usize::from(u16::MAX) {
+    if classes.len() > CLASSES_MAX {
         return Err(TooManyClasses(classes.len()));
     }
     debug_assert_eq!(class_of.first(), Some(&UNPLACED), "nowhere is the first place");

@@ -28,7 +28,8 @@ pub enum TableError {
 
 /// The embedded table.
 pub(crate) fn atlas() -> Atlas {
-    let mut bytes = Vec::new();
+    let size = TABLE.last_chunk::<4>().map_or(0, |size| u32::from_le_bytes(*size));
+    let mut bytes = Vec::with_capacity(size as usize);
     GzDecoder::new(TABLE).read_to_end(&mut bytes).expect("the build embeds a whole table");
     parse(&bytes).expect("the build embeds a sound table")
 }
@@ -114,7 +115,8 @@ impl<'a> Reader<'a> {
         let count = self.u32()? as usize;
         let starts = self.take(count.saturating_mul(N))?;
         let owners = self.take(count)?;
-        let mut ranges = Ranges { starts: Vec::new(), places: Vec::new() };
+        let (room, owned) = (Vec::with_capacity(owners.len()), Vec::with_capacity(owners.len()));
+        let mut ranges = Ranges { starts: room, places: owned };
         let mut before = None;
         for (start, owner) in starts.chunks_exact(N).zip(owners) {
             let start = address(start.try_into().expect("chunks have N bytes"));

@@ -31,7 +31,7 @@ pub(crate) use atlas::Atlas;
 pub use atlas::Whereabouts;
 pub use database::DatabaseError;
 pub use embedded::TableError;
-pub(crate) use prefixes::{Found, PrefixTable, TooManyClasses, UNPLACED, carried};
+pub(crate) use prefixes::{CLASSES_MAX, Found, PrefixTable, TooManyClasses, UNPLACED, carried};
 pub use subnet::{Subnet, SubnetError};
 
 /// Days after which a table is called old: address blocks change hands by the week.

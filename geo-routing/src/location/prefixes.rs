@@ -2,8 +2,9 @@
 //!
 //! A class is a set of places that every question is answered alike from, whatever happens to
 //! health; the table is made once for an atlas and the regions and outlives any change of health.
-//! Each row is a whole aligned block of addresses, the largest that lies in its class, so the
-//! length of the row that is found is the scope of RFC 7871; no neighbour needs to be looked at.
+//! A row is the start of a range and its class, in one word, so the rows that a search reads lie in
+//! one or two lines of the cache, and the row behind tells where the range ends: with that, the
+//! widest block around the address that lies in the range, which is the scope of RFC 7871.
 
 use super::atlas::{Address, Atlas, Ranges};
 
@@ -14,8 +15,28 @@ pub(crate) const UNPLACED: u16 = 0;
 /// table may span them.
 const CARRIER: u16 = u16::MAX;
 
-/// Marks a row of 64 bits that is cut further; the long rows have their own table.
-const CUT: u8 = u8::MAX;
+/// An IPv6 row of one /48 that is cut further; the pieces have their own table.
+const CUT: u16 = u16::MAX - 1;
+
+/// Classes that rows can name.
+pub(crate) const CLASSES_MAX: usize = CUT as usize;
+
+/// Bits of an address that a row knows: an IPv4 address and zeros, or the network part by which
+/// nearly all of IPv6 is assigned.
+const KEY_BITS: u32 = 48;
+
+/// Bits of a row behind the key, for the class.
+const CLASS_BITS: u32 = u16::BITS;
+
+/// Bits of a key behind the first sixteen, which choose the root.
+const REST_BITS: u32 = KEY_BITS - 16;
+
+/// Most bits that choose a bucket below a root.
+const BUCKET_BITS_MAX: u32 = 20;
+
+/// Bits of an IPv6 address behind the key.
+const BELOW_KEY_BITS: u32 = 128 - KEY_BITS;
+const BELOW_KEY: u128 = (1 << BELOW_KEY_BITS) - 1;
 
 /// IPv6 prefixes that carry an IPv4 address: the prefix, its length, and the bits after the IPv4.
 const CARRIERS: [(u128, u32, u32); 3] = [
@@ -42,129 +63,117 @@ pub(crate) struct Found {
     pub(crate) carrier: u8,
 }
 
-/// A class and a prefix length.
-#[derive(Clone, Copy)]
-struct Tag {
-    class: u16,
-    length: u8,
-}
-
-/// The table. Both families have an index by the first 16 bits, so a search is over few rows.
+/// The table.
 pub(crate) struct PrefixTable {
-    v4: Rows<u16>,
-    /// Rows of at most 64 bits, by the 48 bits after the index.
-    v6: Rows<u64>,
-    /// Rows of more than 64 bits, by the whole address.
-    long: Vec<(u128, Tag)>,
+    v4: Rows,
+    v6: Rows,
+    /// The pieces of cut /48 networks: where each starts, and its class.
+    pieces: Vec<u128>,
+    piece_classes: Vec<u16>,
 }
 
-/// Rows of one family, each index entry's own beginning with one at 0.
-struct Rows<K> {
-    index: Box<[u32]>,
-    keys: Vec<K>,
-    tags: Vec<Tag>,
+/// Rows of one family. The first sixteen bits of a key choose a root, and as many further bits as
+/// the root has rows for choose a bucket, so that a search is over one or two rows wherever the
+/// addresses crowd.
+struct Rows {
+    roots: Box<[Root]>,
+    /// For each bucket the row that its first address lies in; the next bucket's ends the search.
+    buckets: Box<[u32]>,
+    /// Key and class, ascending.
+    rows: Box<[u64]>,
 }
 
-/// The bits that vary in the largest aligned block that starts at `first` and does not pass `last`.
-fn block(first: u128, last: u128) -> u32 {
-    let room = (last - first).checked_add(1).map_or(128, u128::ilog2);
-    first.trailing_zeros().min(room)
+#[derive(Clone, Copy)]
+struct Root {
+    /// The first of its buckets.
+    base: u32,
+    /// How many bits behind the first sixteen choose among them.
+    bits: u32,
 }
 
-impl<K: Copy + Ord> Rows<K> {
-    const ENTRIES: usize = 1 << 16;
+/// Bits that two keys have in common, and one: the length of a block around one of them that does
+/// not hold the other.
+fn apart(a: u64, b: u64) -> u32 {
+    (a ^ b).leading_zeros() - (u64::BITS - KEY_BITS) + 1
+}
 
-    fn new() -> Self {
-        Self { index: Box::default(), keys: Vec::new(), tags: Vec::new() }
-    }
+fn row(key: u64, class: u16) -> u64 {
+    key << CLASS_BITS | u64::from(class)
+}
 
-    /// Closes the index; `counts` says how many rows each entry has.
-    fn close(&mut self, counts: &[u32]) {
-        let mut index = Vec::with_capacity(Self::ENTRIES + 1);
-        let mut sum = 0;
-        index.push(0);
-        for count in counts {
-            sum += count;
-            index.push(sum);
+fn key_of(row: u64) -> u64 {
+    row >> CLASS_BITS
+}
+
+impl Rows {
+    fn new(rows: Vec<u64>) -> Self {
+        let mut roots = Vec::with_capacity(1 << 16);
+        let mut buckets = Vec::with_capacity(rows.len() + (1 << 17));
+        let mut at = 0;
+        for root in 0..1_u64 << 16 {
+            let end = (root + 1) << REST_BITS;
+            let inside = rows[at..].partition_point(|row| key_of(*row) < end);
+            let bits = inside.next_power_of_two().trailing_zeros().min(BUCKET_BITS_MAX);
+            let base = u32::try_from(buckets.len()).expect("there are at most a few a row");
+            roots.push(Root { base, bits });
+            for bucket in 0..1_u64 << bits {
+                let first = root << REST_BITS | bucket << (REST_BITS - bits);
+                while rows.get(at + 1).is_some_and(|row| key_of(*row) <= first) {
+                    at += 1;
+                }
+                buckets.push(u32::try_from(at).expect("rows fit into memory"));
+            }
         }
-        self.index = index.into();
-        self.keys.shrink_to_fit();
-        self.tags.shrink_to_fit();
+        buckets.push(u32::try_from(rows.len() - 1).expect("rows fit into memory"));
+        Self { roots: roots.into(), buckets: buckets.into(), rows: rows.into() }
     }
 
-    fn find(&self, entry: u16, key: K) -> Tag {
-        let entry = usize::from(entry);
-        let (from, to) = (self.index[entry] as usize, self.index[entry + 1] as usize);
-        let row = from + self.keys[from..to].partition_point(|start| *start <= key);
-        self.tags[row - 1]
-    }
-}
-
-/// Puts blocks into rows: one that spans several index entries stands in each of them.
-struct Builder<K> {
-    rows: Rows<K>,
-    counts: Vec<u32>,
-}
-
-impl<K: Copy + Ord> Builder<K> {
-    fn new() -> Self {
-        Self { rows: Rows::new(), counts: vec![0; Rows::<K>::ENTRIES] }
+    /// The class of a key, and the bits of the widest block around it.
+    fn find(&self, key: u64) -> (u16, u32) {
+        let root = self.roots[(key >> REST_BITS) as usize];
+        let rest = key & ((1 << REST_BITS) - 1);
+        let bucket = root.base as usize + (rest >> (REST_BITS - root.bits)) as usize;
+        let (from, to) = (self.buckets[bucket] as usize, self.buckets[bucket + 1] as usize);
+        let wanted = row(key, u16::MAX);
+        let at = from + self.rows[from + 1..=to].partition_point(|row| *row <= wanted);
+        let found = self.rows[at];
+        let start = key_of(found);
+        let behind_start = if start == 0 { 0 } else { apart(key, start - 1) };
+        let before_end = self.rows.get(at + 1).map_or(0, |next| apart(key, key_of(*next)));
+        // The class is what the key left of the word.
+        (found as u16, behind_start.max(before_end))
     }
 
-    fn push(&mut self, entry: usize, key: K, tag: Tag) {
-        let entries = if tag.length < 16 { 1 << (16 - tag.length) } else { 1 };
-        for count in &mut self.counts[entry..entry + entries] {
-            self.rows.keys.push(key);
-            self.rows.tags.push(tag);
-            *count += 1;
-        }
-    }
-
-    fn done(mut self) -> Rows<K> {
-        self.rows.close(&self.counts);
-        self.rows
+    fn bytes(&self) -> usize {
+        size_of_val(&*self.roots) + size_of_val(&*self.buckets) + size_of_val(&*self.rows)
     }
 }
 
 impl PrefixTable {
     /// Compiles an atlas; `classes` has the class of each of its places.
     pub(crate) fn build(atlas: &Atlas, classes: &[u16]) -> Self {
-        let mut v4 = Builder::<u16>::new();
-        blocks(&runs(&atlas.v4, classes), |first, varying, class| {
-            let first = u32::try_from(first).expect("it is an IPv4 address");
-            let length = u8::try_from(32 - varying).expect("it is at most 32");
-            let key = u16::try_from(first & 0xffff).expect("it is masked");
-            v4.push((first >> 16) as usize, key, Tag { class, length });
-        });
-        let mut v6 = Builder::<u64>::new();
-        let mut long: Vec<(u128, Tag)> = Vec::new();
-        let mut runs = runs(&atlas.v6, classes);
+        let runs_v4 = runs(&atlas.v4, classes);
+        let rows = runs_v4.starts.iter().zip(&runs_v4.places);
+        let rows = rows.map(|(start, class)| row(key_v4(*start), class_of(*class)));
+        let v4 = Rows::new(rows.collect());
+        let mut runs_v6 = runs(&atlas.v6, classes);
         for (prefix, length, _) in CARRIERS {
-            runs.carve(prefix, prefix | (u128::MAX >> length), CARRIER.into());
+            runs_v6.carve(prefix, prefix | (u128::MAX >> length), CARRIER.into());
         }
-        blocks(&runs, |first, varying, class| {
-            let tag = Tag { class, length: u8::try_from(128 - varying).expect("at most 128") };
-            let high = u64::try_from(first >> 64).expect("it is shifted");
-            let (entry, key) = ((high >> 48) as usize, high & 0xffff_ffff_ffff);
-            if varying >= 64 {
-                v6.push(entry, key, tag);
-                return;
-            }
-            if long.last().is_none_or(|(before, _)| before >> 64 != first >> 64) {
-                v6.push(entry, key, Tag { class, length: CUT });
-            }
-            long.push((first, tag));
-        });
-        long.shrink_to_fit();
-        Self { v4: v4.done(), v6: v6.done(), long }
+        let mut cutter =
+            Cutter { rows: Vec::with_capacity(runs_v6.starts.len()), ..Cutter::default() };
+        for (at, first) in runs_v6.starts.iter().enumerate() {
+            let last = runs_v6.starts.get(at + 1).map_or(u128::MAX, |next| next - 1);
+            cutter.run(*first, last, class_of(runs_v6.places[at]));
+        }
+        let Cutter { rows, pieces, piece_classes } = cutter;
+        Self { v4, v6: Rows::new(rows), pieces, piece_classes }
     }
 
     /// The class of an IPv4 address.
     pub(crate) fn v4(&self, address: u32) -> Found {
-        let entry = u16::try_from(address >> 16).expect("it is shifted");
-        let key = u16::try_from(address & 0xffff).expect("it is masked");
-        let tag = self.v4.find(entry, key);
-        Found { class: tag.class, prefix: tag.length, carrier: 0 }
+        let (class, bits) = self.v4.find(key_v4(address));
+        Found { class, prefix: prefix(bits), carrier: 0 }
     }
 
     /// The class of an IPv6 address, or of the IPv4 address that it carries.
@@ -173,22 +182,83 @@ impl PrefixTable {
             let found = self.v4(v4);
             return Found { prefix: found.prefix + offset, carrier: offset, ..found };
         }
-        let high = u64::try_from(address >> 64).expect("it is shifted");
-        let entry = u16::try_from(high >> 48).expect("it is shifted");
-        let mut tag = self.v6.find(entry, high & 0xffff_ffff_ffff);
-        if tag.length == CUT {
-            let row = self.long.partition_point(|(start, _)| *start <= address);
-            tag = self.long[row - 1].1;
+        match self.v6.find(key_v6(address)) {
+            (CUT, _) => self.piece(address),
+            (class, bits) => Found { class, prefix: prefix(bits), carrier: 0 },
         }
-        Found { class: tag.class, prefix: tag.length, carrier: 0 }
+    }
+
+    /// The same inside a /48 that is cut: nothing outside it matters, since it is not uniform.
+    fn piece(&self, address: u128) -> Found {
+        let at = self.pieces.partition_point(|start| *start <= address) - 1;
+        let start = self.pieces[at];
+        let apart = |other: u128| (address ^ other).leading_zeros() + 1;
+        let behind_start = if start & BELOW_KEY == 0 { 0 } else { apart(start - 1) };
+        let next = self.pieces.get(at + 1).filter(|next| key_v6(**next) == key_v6(address));
+        let bits = behind_start.max(next.map_or(0, |next| apart(*next)));
+        Found { class: self.piece_classes[at], prefix: prefix(bits), carrier: 0 }
     }
 
     /// Bytes of memory.
     pub(crate) fn bytes(&self) -> usize {
-        let (v4, v6) = (self.v4.keys.len(), self.v6.keys.len());
-        let index = (self.v4.index.len() + self.v6.index.len()) * size_of::<u32>();
-        let long = self.long.len() * size_of::<(u128, Tag)>();
-        index + long + v4 * (2 + size_of::<Tag>()) + v6 * (8 + size_of::<Tag>())
+        let pieces = size_of_val(&*self.pieces) + size_of_val(&*self.piece_classes);
+        self.v4.bytes() + self.v6.bytes() + pieces
+    }
+}
+
+fn key_v4(address: u32) -> u64 {
+    u64::from(address) << (KEY_BITS - u32::BITS)
+}
+
+fn key_v6(address: u128) -> u64 {
+    u64::try_from(address >> BELOW_KEY_BITS).expect("it is shifted")
+}
+
+fn class_of(class: u32) -> u16 {
+    u16::try_from(class).expect("classes are 16 bits")
+}
+
+fn prefix(bits: u32) -> u8 {
+    u8::try_from(bits).expect("it is at most 128")
+}
+
+/// Makes IPv6 rows of runs, and pieces where a run ends inside a /48.
+#[derive(Default)]
+struct Cutter {
+    rows: Vec<u64>,
+    pieces: Vec<u128>,
+    piece_classes: Vec<u16>,
+}
+
+impl Cutter {
+    /// The next run, without a gap to the one before.
+    fn run(&mut self, first: u128, last: u128, class: u16) {
+        let (key_first, key_last) = (key_v6(first), key_v6(last));
+        let starts_whole = first & BELOW_KEY == 0;
+        let ends_whole = last & BELOW_KEY == BELOW_KEY;
+        if key_first == key_last && !(starts_whole && ends_whole) {
+            self.piece(first, class);
+            return;
+        }
+        if !starts_whole {
+            self.piece(first, class);
+        }
+        let (from, to) = (key_first + u64::from(!starts_whole), key_last + u64::from(ends_whole));
+        if from < to {
+            self.rows.push(row(from, class));
+        }
+        if !ends_whole {
+            self.piece(u128::from(key_last) << BELOW_KEY_BITS, class);
+        }
+    }
+
+    fn piece(&mut self, first: u128, class: u16) {
+        let cut = row(key_v6(first), CUT);
+        if self.rows.last() != Some(&cut) {
+            self.rows.push(cut);
+        }
+        self.pieces.push(first);
+        self.piece_classes.push(class);
     }
 }
 
@@ -203,26 +273,6 @@ fn runs<A: Address>(ranges: &Ranges<A>, classes: &[u16]) -> Ranges<A> {
         }
     }
     runs
-}
-
-/// Cuts runs into the fewest aligned blocks, in order, and hands out each one's first address, its
-/// varying bits and its class.
-fn blocks<A: Address + Into<u128>>(runs: &Ranges<A>, mut each: impl FnMut(u128, u32, u16)) {
-    for (row, class) in runs.places.iter().enumerate() {
-        let class = u16::try_from(*class).expect("classes are 16 bits");
-        let last = runs.starts.get(row + 1).map_or(A::MAX.into(), |next| (*next).into() - 1);
-        let mut at: u128 = runs.starts[row].into();
-        loop {
-            let varying = block(at, last);
-            each(at, varying, class);
-            // The block of everything has no next one.
-            let step = 1_u128.checked_shl(varying);
-            match step.and_then(|step| at.checked_add(step)) {
-                Some(next) if next <= last => at = next,
-                _ => break,
-            }
-        }
-    }
 }
 
 /// The IPv4 address inside an IPv6 one, and the bits before it.

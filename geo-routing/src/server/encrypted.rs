@@ -97,6 +97,9 @@ fn configs(files: &TlsFiles) -> Result<[Arc<rustls::ServerConfig>; 2], TlsError>
     let chain = CertificateDer::pem_file_iter(&files.certificate)
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
         .map_err(|error| refuse(&files.certificate, error.to_string()))?;
+    if chain.is_empty() {
+        return Err(refuse(&files.certificate, "it holds no certificate".to_owned()));
+    }
     let with = |protocols: &[&[u8]]| {
         let key = PrivateKeyDer::from_pem_file(&files.key)
             .map_err(|error| refuse(&files.key, error.to_string()))?;
@@ -168,14 +171,17 @@ async fn answer(
     Ok(response)
 }
 
-/// The DNS message of a request.
+/// The DNS message of a request. The body is read whatever is wrong with its head, since over
+/// HTTP/2 some clients lose a refusal that comes before they have sent it all.
 async fn question(request: Request<Incoming>) -> Result<Vec<u8>, Response<Full<Bytes>>> {
-    if request.uri().path() != PATH {
+    let (head, body) = request.into_parts();
+    let body = timeout(HEAD, Limited::new(body, usize::from(u16::MAX)).collect()).await;
+    if head.uri.path() != PATH {
         return Err(refuse(StatusCode::NOT_FOUND, "ask at /dns-query"));
     }
-    match *request.method() {
+    match head.method {
         Method::GET => {
-            let query = request.uri().query().unwrap_or_default();
+            let query = head.uri.query().unwrap_or_default();
             let dns = query.split('&').find_map(|pair| pair.strip_prefix("dns="));
             let text = dns.map(|dns| dns.trim_end_matches('='));
             let message = text.and_then(|text| URL_SAFE_NO_PAD.decode(text).ok());
@@ -184,13 +190,13 @@ async fn question(request: Request<Incoming>) -> Result<Vec<u8>, Response<Full<B
             })
         }
         Method::POST => {
-            let type_ = request.headers().get(CONTENT_TYPE).map(HeaderValue::as_bytes);
-            if type_ != Some(DNS_MESSAGE.as_bytes()) {
+            let kind = head.headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+            let kind = kind.and_then(|kind| kind.split(';').next()).unwrap_or_default();
+            if !kind.trim().eq_ignore_ascii_case(DNS_MESSAGE) {
                 let advice = "the content type must be application/dns-message";
                 return Err(refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, advice));
             }
-            let body = Limited::new(request.into_body(), usize::from(u16::MAX));
-            match timeout(HEAD, body.collect()).await {
+            match body {
                 Ok(Ok(body)) => Ok(body.to_bytes().to_vec()),
                 Ok(Err(_)) => Err(refuse(
                     StatusCode::PAYLOAD_TOO_LARGE,

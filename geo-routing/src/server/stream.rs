@@ -23,6 +23,9 @@ const CONNECTION_IDLE: Duration = Duration::from_secs(10);
 /// The same while most connections are taken: the silent make room.
 const CONNECTION_IDLE_BUSY: Duration = Duration::from_secs(1);
 
+/// How long a client may refuse a good-bye.
+const GOOD_BYE: Duration = Duration::from_secs(1);
+
 /// Bytes that are read at once: many questions, or one of the largest after some turns.
 const READ_BYTES: usize = 8192;
 /// Bytes of answers that are gathered before they are written.
@@ -70,13 +73,26 @@ pub(super) fn patience(slots: &Semaphore) -> Duration {
     if busy { CONNECTION_IDLE_BUSY } else { CONNECTION_IDLE }
 }
 
-/// Answers the questions of one connection in turn, until it ends, falls silent or says nonsense.
+/// Answers the questions of one connection, until it ends, falls silent or says nonsense; says
+/// good-bye in each case, as TLS wants (RFC 8446, 6.1).
 pub(super) async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
     mut stream: S,
     client: IpAddr,
     transport: Transport,
     shared: Arc<Shared>,
     slots: Arc<Semaphore>,
+) -> io::Result<()> {
+    let outcome = answers(&mut stream, client, transport, &shared, &slots).await;
+    timeout(GOOD_BYE, stream.shutdown()).await??;
+    outcome
+}
+
+async fn answers<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: &mut S,
+    client: IpAddr,
+    transport: Transport,
+    shared: &Shared,
+    slots: &Semaphore,
 ) -> io::Result<()> {
     let mut unread = Vec::with_capacity(READ_BYTES);
     let mut answers = Vec::with_capacity(WRITE_BYTES);
@@ -91,7 +107,7 @@ pub(super) async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
             }
             io::Result::Ok(true)
         };
-        if !timeout(patience(&slots), whole).await?? {
+        if !timeout(patience(slots), whole).await?? {
             return Ok(());
         }
         let mut done = 0;

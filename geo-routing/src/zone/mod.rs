@@ -67,6 +67,9 @@ pub enum ZoneError {
     /// Nothing to ask for.
     #[error("zone {0} has neither a host nor a record; add [hosts.api] or [[records]]")]
     Empty(String),
+    /// Which zone.
+    #[error("zone {0}: {1}")]
+    Of(String, Box<ZoneError>),
     /// No zone at all.
     #[error("there is no zone to serve; give a zone file or a directory with one")]
     NoZone,
@@ -103,6 +106,13 @@ pub enum ZoneError {
         /// The names there are.
         known: String,
     },
+}
+
+impl ZoneError {
+    /// The same, saying which zone it is about.
+    pub(crate) fn of(self, origin: &str) -> Self {
+        Self::Of(origin.to_owned(), Box::new(self))
+    }
 }
 
 /// A zone that was read and checked; see zones/meridian.toml for the shape.
