@@ -15,7 +15,7 @@ use crate::answer::Kind;
 use crate::clock;
 use crate::dnssec::{self, Encloser};
 use crate::ground::{Ground, Leaf, Node, Rrset, STEERINGS, Stands, ZoneGround};
-use crate::location::{Found, UNPLACED, Whereabouts};
+use crate::location::{Found, Whereabouts};
 use crate::policy::{Client, Live, Route, SHARE_BITS_V4, SHARE_BITS_V6, order, route};
 use crate::zone::CHAIN_MAX;
 
@@ -99,17 +99,25 @@ impl RoutingTable {
     }
 
     /// Where a client's address is; nowhere if the client does not want to be placed.
-    fn locate(&self, client: Client) -> Found {
+    pub(crate) fn locate(&self, client: Client) -> Found {
         match client {
-            Client::Unknown => Found { class: UNPLACED, prefix: 0, carrier: 0 },
-            Client::Address(IpAddr::V4(v4)) => self.ground.prefixes.v4(u32::from(v4)),
-            Client::Address(IpAddr::V6(v6)) => self.ground.prefixes.v6(u128::from(v6)),
+            Client::Unknown => Found::default(),
+            Client::Address(address) => self.ground.prefixes.find(address),
         }
+    }
+
+    /// The same for a batch of addresses; each comes with its number.
+    pub(crate) fn locate_all(&self, addresses: &[IpAddr], each: impl FnMut(usize, Found)) {
+        self.ground.prefixes.find_all(addresses, each);
     }
 
     /// The region for a client, and how much of the address space around it gets the same.
     pub(crate) fn choose(&self, policy: usize, client: Client) -> Chosen {
-        let found = self.locate(client);
+        self.choose_at(policy, client, self.locate(client))
+    }
+
+    /// The same for a client that was located.
+    pub(crate) fn choose_at(&self, policy: usize, client: Client, found: Found) -> Chosen {
         let choice = &self.choices[policy][usize::from(found.class)];
         let Some(route) = &choice.shared else {
             let (index, scope) = (choice.first, found.prefix);

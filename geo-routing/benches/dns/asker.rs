@@ -116,7 +116,7 @@ impl Asker {
         let received = self.batch.receive(&self.socket).unwrap();
         let now = clock::instant();
         for index in 0..received {
-            let (answer, _, _) = self.batch.datagram(index);
+            let (answer, _) = self.batch.parts().0.get(index);
             let Some(id) = answer.first_chunk::<2>() else { continue };
             let waiting = &mut self.waiting[usize::from(u16::from_be_bytes(*id))];
             let Some(Waiting { question, since }) = waiting.take() else { continue };

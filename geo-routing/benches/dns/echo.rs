@@ -26,10 +26,10 @@ pub(crate) fn serve(listen: SocketAddr) -> ! {
     let mut batch = Batch::new(BATCH, QUESTION_MAX, REPLY_MAX);
     loop {
         let received = batch.receive(&socket).unwrap();
+        let (questions, mut replies) = batch.parts();
         for index in 0..received {
-            let (question, _, room) = batch.datagram(index);
-            let length = echo(question, room);
-            batch.reply(index, length);
+            let length = echo(questions.get(index).0, replies.room(index));
+            replies.queue(index, length);
         }
         batch.send(&socket);
     }

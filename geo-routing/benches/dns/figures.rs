@@ -106,6 +106,30 @@ impl Results {
     }
 }
 
+/// Only the floor, ours and gdnsd, where addresses matter and where they do not: a look between two
+/// changes. The JSON line has their ratios.
+pub(crate) fn glance(world: &World) {
+    let loads = Loads::new(world);
+    let plan = Plan { rounds: 7, time: Duration::from_millis(500), ..QUICK };
+    let servers = [
+        peers::own_child(world, "echo", AS_ECHO),
+        peers::ours(world, "ours", &[]),
+        peers::gdnsd(world, &world.database),
+    ];
+    let results = rounds(&servers, &loads, &plan);
+    table(&results);
+    let mut json = Map::new();
+    for load in ["geo", "static"] {
+        for other in ["gdnsd", "echo"] {
+            let cpu = results.ratio(load, other, |run| run.cpu);
+            let rate = results.ratio(load, other, |run| run.rate);
+            json.insert(format!("{load}_cpu_vs_{other}"), rounded(cpu));
+            json.insert(format!("{load}_qps_vs_{other}"), rounded(rate));
+        }
+    }
+    println!("{}", Value::Object(json));
+}
+
 /// Measures all, prints a table and the JSON line.
 pub(crate) fn print(world: &World, plan: &Plan) {
     let loads = Loads::new(world);
@@ -173,6 +197,9 @@ fn table(results: &Results) {
     );
     for load in ["geo", "plain", "static", "mix"] {
         for server in SERVERS {
+            if results.of(load, server, |run| run.cpu).is_empty() {
+                continue;
+            }
             let middle = |of: fn(&Run) -> f64| results.middle(load, server, of);
             let lost: f64 =
                 results.of(load, server, |run| run.lost as f64).iter().map(|it| it.1).sum();

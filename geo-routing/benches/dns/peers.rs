@@ -21,7 +21,9 @@ pub(crate) fn ours(world: &World, name: &'static str, flags: &[&str]) -> Process
     let listen = address.to_string();
     let zones = world.repository.join("geo-routing/zones/meridian.toml");
     let regions = world.repository.join("regions");
-    let mut command = vec![env!("CARGO_BIN_EXE_geo-routing"), "serve", "--listen", &listen];
+    let other = std::env::var("MERIDIAN_BENCH_SERVER");
+    let binary = other.as_deref().unwrap_or(env!("CARGO_BIN_EXE_geo-routing"));
+    let mut command = vec![binary, "serve", "--listen", &listen];
     command.extend(["--zones", path(&zones), "--regions", path(&regions), "--workers", "1"]);
     command.extend(["--no-probes", "--rrl-records", "0", "--rrl-negatives", "0"]);
     command.extend(flags);

@@ -12,6 +12,7 @@ use super::query::{is_cookie, next_option, subnet};
 use super::{Asker, EDNS_VERSION_MAX, Kind, Outcome, Transport, UDP_PAYLOAD_MAX};
 use super::{option, size_max, size_max_stranger};
 use crate::ground::{Ground, Leaf, Manners, Node, Section, Stands};
+use crate::location::Found;
 use crate::policy::Client;
 use crate::table::RoutingTable;
 
@@ -39,20 +40,32 @@ const RD: u8 = 0x01;
 const CD: u8 = 0x10;
 const DO: u8 = 0x80;
 
-/// A question that is understood.
-struct Asked<'a> {
-    /// The name in lower case as it was sent.
-    name: [u8; NAME_BYTES_MAX + 1],
-    name_length: usize,
-    lower_case: bool,
+/// A question that is understood, and what stands at its name.
+#[derive(Clone, Copy)]
+pub(crate) struct Asked<'p, 't> {
     /// Name, type and class, to be repeated.
-    question: &'a [u8],
+    question: &'p [u8],
     qtype: u16,
-    edns: Option<Edns<'a>>,
+    lower_case: bool,
+    edns: Option<Edns<'p>>,
+    at: At<'t>,
+}
+
+/// What stands at a name, as far as the type that is asked for goes.
+#[derive(Clone, Copy)]
+enum At<'t> {
+    /// The same for everybody.
+    Leaf(&'t Node, &'t Leaf),
+    /// One leaf a region, for a client.
+    Geo { node: &'t Node, policy: usize, leaves: &'t [Leaf], client: Client },
+    /// Nothing, in a zone of ours by its number.
+    Nothing(usize),
+    /// Not ours.
+    Outside,
 }
 
 /// What the asker said in its OPT record.
-#[derive(Default)]
+#[derive(Clone, Copy, Default)]
 struct Edns<'a> {
     payload: u16,
     dnssec_ok: bool,
@@ -60,13 +73,17 @@ struct Edns<'a> {
     cookie: Option<&'a [u8]>,
 }
 
-impl Asked<'_> {
-    fn name(&self) -> &[u8] {
-        &self.name[..self.name_length]
-    }
-
+impl Asked<'_, '_> {
     fn dnssec_ok(&self) -> bool {
         self.edns.as_ref().is_some_and(|edns| edns.dnssec_ok)
+    }
+
+    /// Whom it matters to place before the question can be answered.
+    pub(crate) fn client(&self) -> Option<Client> {
+        match self.at {
+            At::Geo { client, .. } => Some(client),
+            At::Leaf(..) | At::Nothing(_) | At::Outside => None,
+        }
     }
 }
 
@@ -98,9 +115,124 @@ pub fn answer(
     asker: &Asker,
     out: &mut [u8],
 ) -> Option<(usize, Outcome)> {
+    let asked = read(table, packet, asker)?;
+    let found = asked.client().map(|client| table.locate(client)).unwrap_or_default();
+    finish(table, packet, &asked, found, asker, out)
+}
+
+/// Reads a question of the usual shape: one question of class IN, and at most an OPT record.
+pub(crate) fn read<'p, 't>(
+    table: &'t RoutingTable,
+    packet: &'p [u8],
+    asker: &Asker,
+) -> Option<Asked<'p, 't>> {
     let ground = table.ground();
-    let asked = read(packet, asker.transport, &ground.manners)?;
-    let said = look_up(table, &asked, asker.source)?;
+    let header = packet.first_chunk::<HEADER_BYTES>()?;
+    let [_, _, flags, _, 0, 1, 0, 0, 0, 0, 0, additionals @ 0..=1] = *header else {
+        return None;
+    };
+    if flags & QR_AND_OPCODE != 0 {
+        return None;
+    }
+    let body = &packet[HEADER_BYTES..];
+    let mut name = [0; NAME_BYTES_MAX];
+    let (length, lower_case) = read_name(body, &mut name)?;
+    let name = &name[..length];
+    let (tail, rest) = body[length..].split_first_chunk::<4>()?;
+    let [type_high, type_low, class_high, class_low] = *tail;
+    let qtype = u16::from_be_bytes([type_high, type_low]);
+    let transfer = matches!(qtype, TYPE_AXFR | TYPE_IXFR);
+    if u16::from_be_bytes([class_high, class_low]) != CLASS_IN || transfer {
+        return None;
+    }
+    let edns = match (additionals, rest.is_empty()) {
+        (1, _) => Some(read_edns(rest, asker.transport, &ground.manners)?),
+        (_, true) => None,
+        (_, false) => return None,
+    };
+    let at = match ground.nodes.get(name) {
+        Some(node) => stands(ground, node, qtype, edns.as_ref(), asker.source)?,
+        None => {
+            let dnssec_ok = edns.as_ref().is_some_and(|edns| edns.dnssec_ok);
+            no_name(ground, name, lower_case, dnssec_ok)?
+        }
+    };
+    Some(Asked { question: &body[..length + 4], qtype, lower_case, edns, at })
+}
+
+/// Reads a name in lower case; returns its length, and whether it was in lower case before.
+fn read_name(body: &[u8], name: &mut [u8; NAME_BYTES_MAX]) -> Option<(usize, bool)> {
+    let (mut at, mut lower_case) = (0, true);
+    loop {
+        let length = *body.get(at)?;
+        let end = at + 1 + usize::from(length);
+        if length > LABEL_BYTES_MAX || end > NAME_BYTES_MAX {
+            return None;
+        }
+        name[at] = length;
+        for (to, from) in name[at + 1..end].iter_mut().zip(body.get(at + 1..end)?) {
+            *to = from.to_ascii_lowercase();
+            lower_case &= to == from;
+        }
+        at = end;
+        if length == 0 {
+            return Some((at, lower_case));
+        }
+    }
+}
+
+/// What stands at a name that is ours.
+fn stands<'t>(
+    ground: &'t Ground,
+    node: &'t Node,
+    qtype: u16,
+    edns: Option<&Edns<'_>>,
+    source: IpAddr,
+) -> Option<At<'t>> {
+    let signed = ground.zones[node.zone].keys.is_some();
+    if signed && matches!(qtype, TYPE_RRSIG | TYPE_NSEC) {
+        return None;
+    }
+    match &node.stands {
+        Stands::Alias(_) => None,
+        Stands::Same(leaf) => Some(At::Leaf(node, leaf)),
+        Stands::Geo { policy, leaves, .. } => {
+            if !leaves.iter().any(|leaf| leaf.encoded.positive(qtype).is_some()) {
+                return Some(At::Leaf(node, &leaves[0]));
+            }
+            let subnet = edns.and_then(|edns| edns.subnet);
+            let client = subnet.map_or(Client::Address(source), |(_, client)| client);
+            Some(At::Geo { node, policy: *policy, leaves, client })
+        }
+    }
+}
+
+/// Where a name that is not there lies: below a name that is, or outside.
+fn no_name<'t>(ground: &Ground, name: &[u8], lower_case: bool, dnssec_ok: bool) -> Option<At<'t>> {
+    let mut at = 0;
+    while name[at] != 0 {
+        at += 1 + usize::from(name[at]);
+        let Some(encloser) = ground.nodes.get(&name[at..]) else { continue };
+        let zone = &ground.zones[encloser.zone];
+        let proven = zone.keys.is_some() && dnssec_ok;
+        let compressed_otherwise = zone.soa_names.iter().any(|it| name.ends_with(it));
+        let declined = proven || compressed_otherwise || !lower_case;
+        return (!declined).then_some(At::Nothing(encloser.zone));
+    }
+    Some(At::Outside)
+}
+
+/// Writes the answer to a question whose client was found; `None` leaves it to the slow path.
+pub(crate) fn finish(
+    table: &RoutingTable,
+    packet: &[u8],
+    asked: &Asked<'_, '_>,
+    found: Found,
+    asker: &Asker,
+    out: &mut [u8],
+) -> Option<(usize, Outcome)> {
+    let ground = table.ground();
+    let said = look_up(table, asked, found)?;
     let cookie = asked.edns.as_ref().and_then(|edns| edns.cookie);
     let known = match (cookie, &ground.manners.cookies) {
         (Some(cookie), Some(secret)) => secret.is_good(cookie, asker.source, asker.now),
@@ -111,7 +243,7 @@ pub fn answer(
     if asker.transport == Transport::Udp && !known && !said.signed {
         room = room.min(size_max_stranger(packet));
     }
-    let length = write(packet, &asked, &said, &ground.manners, asker, &mut out[..room])?;
+    let length = write(packet, asked, &said, &ground.manners, asker, &mut out[..room])?;
     let outcome = Outcome {
         rcode: said.rcode,
         kind: said.kind,
@@ -121,57 +253,6 @@ pub fn answer(
         known,
     };
     Some((length, outcome))
-}
-
-/// Reads a question of the usual shape: one question of class IN, and at most an OPT record.
-fn read<'a>(packet: &'a [u8], transport: Transport, manners: &Manners) -> Option<Asked<'a>> {
-    let header = packet.first_chunk::<HEADER_BYTES>()?;
-    let [_, _, flags, _, 0, 1, 0, 0, 0, 0, 0, additionals @ 0..=1] = *header else {
-        return None;
-    };
-    if flags & QR_AND_OPCODE != 0 {
-        return None;
-    }
-    let mut asked = Asked {
-        name: [0; NAME_BYTES_MAX + 1],
-        name_length: 0,
-        lower_case: true,
-        question: &[],
-        qtype: 0,
-        edns: None,
-    };
-    let body = &packet[HEADER_BYTES..];
-    let mut at = 0;
-    loop {
-        let length = *body.get(at)?;
-        let end = at + 1 + usize::from(length);
-        if length > LABEL_BYTES_MAX || end > NAME_BYTES_MAX {
-            return None;
-        }
-        asked.name[at] = length;
-        for (to, from) in asked.name[at + 1..end].iter_mut().zip(body.get(at + 1..end)?) {
-            *to = from.to_ascii_lowercase();
-            asked.lower_case &= to == from;
-        }
-        at = end;
-        if length == 0 {
-            break;
-        }
-    }
-    asked.name_length = at;
-    let [type_high, type_low, class_high, class_low] = *body.get(at..)?.first_chunk::<4>()?;
-    if u16::from_be_bytes([class_high, class_low]) != CLASS_IN {
-        return None;
-    }
-    asked.qtype = u16::from_be_bytes([type_high, type_low]);
-    asked.question = &body[..at + 4];
-    let rest = &body[at + 4..];
-    if additionals == 1 {
-        asked.edns = Some(read_edns(rest, transport, manners)?);
-    } else if !rest.is_empty() {
-        return None;
-    }
-    Some(asked)
 }
 
 /// Reads an OPT record that ends the packet.
@@ -205,36 +286,29 @@ fn read_edns<'a>(record: &'a [u8], transport: Transport, manners: &Manners) -> O
     Some(edns)
 }
 
-fn look_up<'a>(table: &'a RoutingTable, asked: &Asked<'_>, source: IpAddr) -> Option<Said<'a>> {
-    let ground = table.ground();
-    if matches!(asked.qtype, TYPE_AXFR | TYPE_IXFR) {
-        return None;
-    }
-    let Some(node) = ground.nodes.get(asked.name()) else {
-        return no_name(ground, asked);
-    };
-    let signed = ground.zones[node.zone].keys.is_some();
-    if signed && matches!(asked.qtype, TYPE_RRSIG | TYPE_NSEC) {
-        return None;
-    }
-    match &node.stands {
-        Stands::Alias(_) => None,
-        Stands::Same(leaf) => from_leaf(node, leaf, asked),
-        Stands::Geo { policy, leaves, .. } => {
-            let geographic = leaves.iter().any(|leaf| leaf.encoded.positive(asked.qtype).is_some());
-            if !geographic {
-                return Some(Said { leaf: None, ..from_leaf(node, &leaves[0], asked)? });
-            }
-            let subnet = asked.edns.as_ref().and_then(|edns| edns.subnet);
-            let client = subnet.map_or(Client::Address(source), |(_, client)| client);
-            let chosen = table.choose(*policy, client);
+fn look_up<'t>(table: &'t RoutingTable, asked: &Asked<'_, 't>, found: Found) -> Option<Said<'t>> {
+    match asked.at {
+        At::Leaf(node, leaf) => {
+            let geo = matches!(node.stands, Stands::Geo { .. });
+            let said = from_leaf(node, leaf, asked)?;
+            // What no region has was not picked for anybody.
+            Some(Said { leaf: said.leaf.filter(|_| !geo), ..said })
+        }
+        At::Geo { node, policy, leaves, client } => {
+            let chosen = table.choose_at(policy, client, found);
             let said = from_leaf(node, &leaves[chosen.index], asked)?;
             Some(Said { scope: chosen.scope, fail_static: chosen.fail_static, ..said })
         }
+        At::Nothing(zone) => {
+            let section = Some(&table.ground().zones[zone].nxdomain);
+            let kind = Kind::NoName(u32::try_from(zone).unwrap_or(u32::MAX));
+            Some(Said { section, ..Said::nothing(ResponseCode::NXDomain, kind) })
+        }
+        At::Outside => Some(Said::nothing(ResponseCode::Refused, Kind::Refused)),
     }
 }
 
-fn from_leaf<'a>(node: &Node, leaf: &'a Leaf, asked: &Asked<'_>) -> Option<Said<'a>> {
+fn from_leaf<'t>(node: &Node, leaf: &'t Leaf, asked: &Asked<'_, '_>) -> Option<Said<'t>> {
     let found = match asked.qtype {
         TYPE_ANY => Some(&leaf.encoded.any),
         qtype => leaf.encoded.positive(qtype),
@@ -252,30 +326,10 @@ fn from_leaf<'a>(node: &Node, leaf: &'a Leaf, asked: &Asked<'_>) -> Option<Said<
     Some(Said { rcode, kind, section, signed, scope: 0, leaf: Some(leaf), fail_static: false })
 }
 
-/// The name is not there: it lies below a name that is, or it is not ours at all.
-fn no_name<'a>(ground: &'a Ground, asked: &Asked<'_>) -> Option<Said<'a>> {
-    let name = asked.name();
-    let mut at = 0;
-    while name[at] != 0 {
-        at += 1 + usize::from(name[at]);
-        let Some(encloser) = ground.nodes.get(&name[at..]) else { continue };
-        let zone = &ground.zones[encloser.zone];
-        let proven = zone.keys.is_some() && asked.dnssec_ok();
-        let compressed_otherwise = zone.soa_names.iter().any(|it| name.ends_with(it));
-        if proven || compressed_otherwise || !asked.lower_case {
-            return None;
-        }
-        let (rcode, section) = (ResponseCode::NXDomain, Some(&zone.nxdomain));
-        let kind = Kind::NoName(u32::try_from(encloser.zone).unwrap_or(u32::MAX));
-        return Some(Said { section, ..Said::nothing(rcode, kind) });
-    }
-    Some(Said::nothing(ResponseCode::Refused, Kind::Refused))
-}
-
 /// Writes the answer; `None` if it does not fit.
 fn write(
     packet: &[u8],
-    asked: &Asked<'_>,
+    asked: &Asked<'_, '_>,
     said: &Said<'_>,
     manners: &Manners,
     asker: &Asker,
@@ -298,7 +352,8 @@ fn write(
         writer.put(&section.bytes)?;
         for pointer in &section.pointers {
             let at = from + usize::from(*pointer);
-            let moved = asked.name_length.wrapping_sub(section.made_for);
+            let name_length = asked.question.len() - 4;
+            let moved = name_length.wrapping_sub(section.made_for);
             let old = usize::from(u16::from_be_bytes([writer.out[at], writer.out[at + 1]]));
             let new = u16::try_from(old.wrapping_add(moved)).ok()?;
             writer.out[at..at + 2].copy_from_slice(&new.to_be_bytes());

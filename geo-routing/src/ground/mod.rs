@@ -11,6 +11,7 @@ mod leaf;
 mod section;
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -223,7 +224,7 @@ impl Ground {
     /// rounded down: one of each 65,536 is asked.
     pub(crate) fn moved_percent(&self, other: &Self) -> u32 {
         let first = |ground: &Self, address: u32| {
-            let class = usize::from(ground.prefixes.v4(address).class);
+            let class = usize::from(ground.prefixes.find(IpAddr::V4(address.into())).class);
             ground.classes[class][0].first().map(|region| region.name.clone())
         };
         let samples = (0..=u16::MAX).map(|high| u32::from(high) << 16 | 0x8001);

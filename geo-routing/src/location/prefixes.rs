@@ -6,6 +6,9 @@
 //! one or two lines of the cache, and the row behind tells where the range ends: with that, the
 //! widest block around the address that lies in the range, which is the scope of RFC 7871.
 
+use std::hint::black_box;
+use std::net::IpAddr;
+
 use super::atlas::{Address, Atlas, Ranges};
 
 /// The class of addresses that nobody can place.
@@ -53,8 +56,8 @@ const CARRIERS: [(u128, u32, u32); 3] = [
 #[error("the places fall into {0} classes and the table can name 65534; use a coarser database")]
 pub struct TooManyClasses(pub(crate) usize);
 
-/// Where an address was found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Where an address was found; the default is nowhere, for everybody.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Found {
     pub(crate) class: u16,
     /// Bits of the widest block around the address that is of this class throughout.
@@ -128,12 +131,21 @@ impl Rows {
         Self { roots: roots.into(), buckets: buckets.into(), rows: rows.into() }
     }
 
-    /// The class of a key, and the bits of the widest block around it.
-    fn find(&self, key: u64) -> (u16, u32) {
+    /// The bucket of a key.
+    fn bucket(&self, key: u64) -> usize {
         let root = self.roots[(key >> REST_BITS) as usize];
         let rest = key & ((1 << REST_BITS) - 1);
-        let bucket = root.base as usize + (rest >> (REST_BITS - root.bits)) as usize;
-        let (from, to) = (self.buckets[bucket] as usize, self.buckets[bucket + 1] as usize);
+        root.base as usize + (rest >> (REST_BITS - root.bits)) as usize
+    }
+
+    /// The first and the last row that a key of a bucket may lie in.
+    fn span(&self, bucket: usize) -> (u32, u32) {
+        (self.buckets[bucket], self.buckets[bucket + 1])
+    }
+
+    /// The class of a key, and the bits of the widest block around it.
+    fn find(&self, key: u64, (from, to): (u32, u32)) -> (u16, u32) {
+        let (from, to) = (from as usize, to as usize);
         let wanted = row(key, u16::MAX);
         let at = from + self.rows[from + 1..=to].partition_point(|row| *row <= wanted);
         let found = self.rows[at];
@@ -147,6 +159,20 @@ impl Rows {
     fn bytes(&self) -> usize {
         size_of_val(&*self.roots) + size_of_val(&*self.buckets) + size_of_val(&*self.rows)
     }
+}
+
+/// Searches that take their steps together.
+const TOGETHER: usize = 64;
+
+/// A search under way.
+#[derive(Clone, Copy)]
+struct Search<'a> {
+    rows: &'a Rows,
+    key: u64,
+    bucket: usize,
+    span: (u32, u32),
+    /// The whole address, if it is an IPv6 one.
+    address: Option<u128>,
 }
 
 impl PrefixTable {
@@ -170,22 +196,60 @@ impl PrefixTable {
         Self { v4, v6: Rows::new(rows), pieces, piece_classes }
     }
 
-    /// The class of an IPv4 address.
-    pub(crate) fn v4(&self, address: u32) -> Found {
-        let (class, bits) = self.v4.find(key_v4(address));
-        Found { class, prefix: prefix(bits), carrier: 0 }
+    /// The class of an address, or of the IPv4 address that it carries.
+    pub(crate) fn find(&self, address: IpAddr) -> Found {
+        let mut search = self.search(address);
+        search.span = search.rows.span(search.bucket);
+        self.finish(&search)
     }
 
-    /// The class of an IPv6 address, or of the IPv4 address that it carries.
-    pub(crate) fn v6(&self, address: u128) -> Found {
-        if let Some((v4, offset)) = carried(address) {
-            let found = self.v4(v4);
-            return Found { prefix: found.prefix + offset, carrier: offset, ..found };
+    /// The same for a batch. What a search waits for is memory, so all of them take each step
+    /// together, and wait at the same time.
+    pub(crate) fn find_all(&self, addresses: &[IpAddr], mut each: impl FnMut(usize, Found)) {
+        let mut number = 0;
+        for addresses in addresses.chunks(TOGETHER) {
+            let nobody = Search { rows: &self.v4, key: 0, bucket: 0, span: (0, 0), address: None };
+            let mut searches = [nobody; TOGETHER];
+            let searches = &mut searches[..addresses.len()];
+            for (search, address) in searches.iter_mut().zip(addresses) {
+                *search = self.search(*address);
+            }
+            for search in searches.iter_mut() {
+                search.span = search.rows.span(search.bucket);
+            }
+            for search in searches.iter() {
+                let (from, to) = search.span;
+                black_box(search.rows.rows[u32::midpoint(from, to) as usize]);
+            }
+            for search in searches.iter() {
+                each(number, self.finish(search));
+                number += 1;
+            }
         }
-        match self.v6.find(key_v6(address)) {
-            (CUT, _) => self.piece(address),
-            (class, bits) => Found { class, prefix: prefix(bits), carrier: 0 },
+    }
+
+    fn search(&self, address: IpAddr) -> Search<'_> {
+        let (rows, key, address) = match address {
+            IpAddr::V4(v4) => (&self.v4, key_v4(v4.into()), None),
+            IpAddr::V6(v6) => {
+                let v6 = u128::from(v6);
+                match carried(v6) {
+                    Some((v4, _)) => (&self.v4, key_v4(v4), Some(v6)),
+                    None => (&self.v6, key_v6(v6), Some(v6)),
+                }
+            }
+        };
+        Search { rows, key, bucket: rows.bucket(key), span: (0, 0), address }
+    }
+
+    fn finish(&self, search: &Search<'_>) -> Found {
+        let (class, bits) = search.rows.find(search.key, search.span);
+        let v6 = search.address;
+        if let (CUT, Some(address)) = (class, v6) {
+            return self.piece(address);
         }
+        let carrier = v6.and_then(carried).map_or(0, |(_, carrier)| carrier);
+        Found { class, prefix: prefix(bits) + carrier, carrier }
     }
 
     /// The same inside a /48 that is cut: nothing outside it matters, since it is not uniform.
@@ -294,10 +358,7 @@ mod tests {
     use super::*;
 
     fn at(table: &PrefixTable, text: &str) -> (u16, u8) {
-        let found = match text.parse().unwrap() {
-            std::net::IpAddr::V4(v4) => table.v4(u32::from(v4)),
-            std::net::IpAddr::V6(v6) => table.v6(u128::from(v6)),
-        };
+        let found = table.find(text.parse().unwrap());
         (found.class, found.prefix)
     }
 
@@ -371,7 +432,7 @@ mod tests {
             let atlas = Atlas { build_date: 0, places: Vec::new(), v4, v6 };
             let table = PrefixTable::build(&atlas, &[0, 1, 2]);
             prop_assume!(carried(address).is_none());
-            let found = table.v6(address);
+            let found = table.find(std::net::Ipv6Addr::from(address).into());
             prop_assert_eq!(u32::from(found.class), atlas.v6.at(address));
             let first_and_last = |length: u8| {
                 let varying = u128::MAX.unbounded_shr(length.into());

@@ -104,30 +104,23 @@ impl Batch {
         Ok(self.received)
     }
 
-    /// A received datagram, who sent it, and room for the reply.
-    pub fn datagram(&mut self, index: usize) -> (&[u8], IpAddr, &mut [u8]) {
-        assert!(index < self.received, "only what was received can be read");
-        let length = self.incoming[index].msg_len as usize;
-        let question = &self.questions[index * self.question_max..][..length];
-        let reply = &mut self.replies[index * self.reply_max..][..self.reply_max];
-        (question, address(&self.peers[index]), reply)
-    }
-
-    /// Queues the first bytes of the room for the reply, to go back to where the question came
-    /// from, by the address it came to.
-    pub fn reply(&mut self, index: usize, length: usize) {
-        assert!(index < self.received && length <= self.reply_max, "a reply is to a datagram");
-        self.outward[index].iov_len = length;
-        let question = &self.incoming[index].msg_hdr;
-        let header = &mut self.outgoing[self.queued].msg_hdr;
-        header.msg_name = question.msg_name;
-        header.msg_namelen = question.msg_namelen;
-        header.msg_control =
-            if question.msg_controllen == 0 { ptr::null_mut() } else { question.msg_control };
-        header.msg_controllen = question.msg_controllen;
-        header.msg_iov = ptr::from_mut(&mut self.outward[index]);
-        header.msg_iovlen = 1;
-        self.queued += 1;
+    /// What was received, and where to reply to it.
+    pub fn parts(&mut self) -> (Questions<'_>, Replies<'_>) {
+        let questions = Questions {
+            bytes: &self.questions,
+            bytes_max: self.question_max,
+            headers: &self.incoming[..self.received],
+            peers: &self.peers,
+        };
+        let replies = Replies {
+            bytes: &mut self.replies,
+            bytes_max: self.reply_max,
+            questions: &self.incoming[..self.received],
+            headers: &mut self.outgoing,
+            vectors: &mut self.outward,
+            queued: &mut self.queued,
+        };
+        (questions, replies)
     }
 
     /// Queues a datagram for the peer of a connected socket; `write` fills the room it is given
@@ -173,6 +166,58 @@ impl Batch {
         }
         self.queued = 0;
         unsent
+    }
+}
+
+/// Received datagrams.
+#[derive(Clone, Copy)]
+pub struct Questions<'a> {
+    bytes: &'a [u8],
+    bytes_max: usize,
+    headers: &'a [libc::mmsghdr],
+    peers: &'a [libc::sockaddr_in6],
+}
+
+impl<'a> Questions<'a> {
+    /// A datagram and who sent it.
+    pub fn get(&self, index: usize) -> (&'a [u8], IpAddr) {
+        let length = self.headers[index].msg_len as usize;
+        (&self.bytes[index * self.bytes_max..][..length], address(&self.peers[index]))
+    }
+}
+
+/// Room for the replies to received datagrams.
+pub struct Replies<'a> {
+    bytes: &'a mut [u8],
+    bytes_max: usize,
+    questions: &'a [libc::mmsghdr],
+    headers: &'a mut [libc::mmsghdr],
+    vectors: &'a mut [libc::iovec],
+    queued: &'a mut usize,
+}
+
+impl Replies<'_> {
+    /// Room for the reply to a datagram.
+    pub fn room(&mut self, index: usize) -> &mut [u8] {
+        &mut self.bytes[index * self.bytes_max..][..self.bytes_max]
+    }
+
+    /// Queues the first bytes of the room for the reply, to go back to where the question came
+    /// from, by the address it came to.
+    pub fn queue(&mut self, index: usize, length: usize) {
+        assert!(length <= self.bytes_max, "a reply fits into its room");
+        let question = &self.questions[index].msg_hdr;
+        let vector = &mut self.vectors[index];
+        vector.iov_len = length;
+        let header = &mut self.headers[*self.queued].msg_hdr;
+        header.msg_name = question.msg_name;
+        header.msg_namelen = question.msg_namelen;
+        header.msg_control =
+            if question.msg_controllen == 0 { ptr::null_mut() } else { question.msg_control };
+        header.msg_controllen = question.msg_controllen;
+        header.msg_iov = ptr::from_mut(vector);
+        header.msg_iovlen = 1;
+        *self.queued += 1;
     }
 }
 
@@ -265,13 +310,14 @@ mod tests {
         let mut batch = Batch::new(8, 64, 64);
         let mut seen = Vec::new();
         while seen.len() < 3 {
-            for index in 0..batch.receive(&server).unwrap() {
-                let (question, from, reply) = batch.datagram(index);
+            let received = batch.receive(&server).unwrap();
+            let (questions, mut replies) = batch.parts();
+            for index in 0..received {
+                let (question, from) = questions.get(index);
                 seen.push((question.to_vec(), from.to_string()));
-                reply[..2].copy_from_slice(b"ok");
-                let length = if question.is_empty() { 0 } else { 2 };
-                if length > 0 {
-                    batch.reply(index, length);
+                if !question.is_empty() {
+                    replies.room(index)[..2].copy_from_slice(b"ok");
+                    replies.queue(index, 2);
                 }
             }
             assert_eq!(batch.send(&server), 0);
@@ -291,7 +337,7 @@ mod tests {
         client.send(&[7; 200]).unwrap();
         let mut batch = Batch::new(4, 64, 64);
         assert_eq!(batch.receive(&server).unwrap(), 1);
-        assert_eq!(batch.datagram(0).0, [7; 64]);
+        assert_eq!(batch.parts().0.get(0).0, [7; 64]);
         assert!(batch.questions[64..].iter().all(|byte| *byte == 0));
     }
 
@@ -318,7 +364,7 @@ mod tests {
         client.send_to(b"hello", ("127.0.0.77", port)).unwrap();
         let mut batch = Batch::new(2, 64, 64);
         assert_eq!(batch.receive(&server).unwrap(), 1);
-        batch.reply(0, 1);
+        batch.parts().1.queue(0, 1);
         assert_eq!(batch.send(&server), 0);
         let (_, from) = client.recv_from(&mut [0; 8]).unwrap();
         assert_eq!(from.to_string(), format!("127.0.0.77:{port}"));

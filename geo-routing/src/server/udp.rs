@@ -1,7 +1,7 @@
 //! The UDP workers: each has a socket, a thread and everything it needs, and shares only the
 //! current table with the others.
 
-use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,7 +18,9 @@ use super::portable::Single;
 use crate::answer::{Asker, Outcome, Transport, UDP_PAYLOAD_MAX, fast, respond, slip};
 use crate::clock;
 use crate::limit::{Limiter, Verdict};
+use crate::location::Found;
 use crate::metrics::{Event, Tally};
+use crate::policy::Client;
 
 /// Largest question in bytes that is read; no honest one is longer, and one that is cut is
 /// malformed. Not a power of two, so that the buffers of a batch spread over the cache.
@@ -65,6 +67,13 @@ pub(super) fn bind(listen: SocketAddr) -> io::Result<UdpSocket> {
 pub(super) struct Workers {
     threads: Vec<JoinHandle<()>>,
     stop: Arc<AtomicBool>,
+}
+
+impl Now {
+    fn asker(self, source: IpAddr) -> Asker {
+        let source = source.to_canonical();
+        Asker { source, transport: Transport::Udp, now: self.seconds }
+    }
 }
 
 impl Workers {
@@ -154,13 +163,8 @@ impl Worker<'_> {
                 Ok(received) => {
                     let serving = Arc::clone(self.current.load());
                     let now = self.now();
-                    for index in 0..received {
-                        let (question, source, room) = batch.datagram(index);
-                        let length = self.answer(&serving, question, source, now, room);
-                        if length > 0 {
-                            batch.reply(index, length);
-                        }
-                    }
+                    let (questions, replies) = batch.parts();
+                    self.answer_all(&serving, received, questions, replies, now);
                     for _ in 0..batch.send(self.socket) {
                         self.tally.event(Event::Unsent);
                     }
@@ -179,7 +183,9 @@ impl Worker<'_> {
                     let serving = Arc::clone(self.current.load());
                     let now = self.now();
                     let (question, source, room) = single.datagram();
-                    let length = self.answer(&serving, question, source, now, room);
+                    let asker = now.asker(source);
+                    let usual = fast::answer(&serving.table, question, &asker, room);
+                    let length = self.settle(&serving, question, &asker, usual, now, room);
                     if length > 0 && !single.reply(self.socket, length) {
                         self.tally.event(Event::Unsent);
                     }
@@ -189,20 +195,60 @@ impl Worker<'_> {
         }
     }
 
-    /// Answers into the room and returns the answer's length; 0 is silence.
-    fn answer(
+    /// Answers a batch: all are read, then all clients are placed together, then all answers are
+    /// written.
+    fn answer_all(
+        &mut self,
+        serving: &Serving,
+        received: usize,
+        questions: datagram::Questions<'_>,
+        mut replies: datagram::Replies<'_>,
+        now: Now,
+    ) {
+        let table = &serving.table;
+        let mut asked = [None; BATCH];
+        let mut places = [IpAddr::V4(Ipv4Addr::UNSPECIFIED); BATCH];
+        let mut whose = [0; BATCH];
+        let mut found = [Found::default(); BATCH];
+        let mut placed = 0;
+        for index in 0..received {
+            let (question, source) = questions.get(index);
+            asked[index] = fast::read(table, question, &now.asker(source));
+            let client = asked[index].as_ref().and_then(fast::Asked::client);
+            if let Some(Client::Address(address)) = client {
+                places[placed] = address;
+                whose[placed] = index;
+                placed += 1;
+            }
+        }
+        table.locate_all(&places[..placed], |nth, it| found[whose[nth]] = it);
+        for index in 0..received {
+            let (question, source) = questions.get(index);
+            let (asker, room) = (now.asker(source), replies.room(index));
+            let usual = asked[index]
+                .as_ref()
+                .and_then(|asked| fast::finish(table, question, asked, found[index], &asker, room));
+            let length = self.settle(serving, question, &asker, usual, now, room);
+            if length > 0 {
+                replies.queue(index, length);
+            }
+        }
+    }
+
+    /// Answers what the fast path left, counts and limits; returns the answer's length, where 0 is
+    /// silence.
+    fn settle(
         &mut self,
         serving: &Serving,
         question: &[u8],
-        source: IpAddr,
+        asker: &Asker,
+        usual: Option<(usize, Outcome)>,
         now: Now,
         room: &mut [u8],
     ) -> usize {
-        let source = source.to_canonical();
-        let asker = Asker { source, transport: Transport::Udp, now: now.seconds };
-        let usual = fast::answer(&serving.table, question, &asker, room);
+        let source = asker.source;
         let made = usual.or_else(|| {
-            let reply = respond(&serving.table, question, &asker)?;
+            let reply = respond(&serving.table, question, asker)?;
             self.tally.event(Event::SlowPath);
             room[..reply.bytes.len()].copy_from_slice(&reply.bytes);
             Some((reply.bytes.len(), reply.outcome))
@@ -224,7 +270,7 @@ impl Worker<'_> {
                 0
             }
             Verdict::Slip => {
-                let Some((reply, asks_cookie)) = slip(&serving.table, question, &asker) else {
+                let Some((reply, asks_cookie)) = slip(&serving.table, question, asker) else {
                     return 0;
                 };
                 let event = if asks_cookie { Event::LimitBadCookie } else { Event::LimitSlip };
