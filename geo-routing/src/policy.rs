@@ -88,13 +88,13 @@ pub(crate) fn order(
         Some(continent) => registry.for_continent(continent),
         None => registry.default(),
     });
-    let mut ranked: Vec<RegionId> = registry.all().collect();
-    ranked.sort_by(|a, b| {
-        (!lists(a), Some(*a) != mapped)
-            .cmp(&(!lists(b), Some(*b) != mapped))
-            .then(biased_km(*a, &origin).total_cmp(&biased_km(*b, &origin)))
-            .then(a.cmp(b))
-    });
+    let mut ranked: Vec<(bool, bool, f64, RegionId)> = registry
+        .all()
+        .map(|it| (!lists(&it), Some(it) != mapped, biased_km(it, &origin), it))
+        .collect();
+    ranked
+        .sort_by(|a, b| (a.0, a.1).cmp(&(b.0, b.1)).then(a.2.total_cmp(&b.2)).then(a.3.cmp(&b.3)));
+    let mut ranked: Vec<RegionId> = ranked.into_iter().map(|(.., region)| region).collect();
     let Some(first) = ranked.first().copied() else {
         return ranked;
     };

@@ -1,7 +1,6 @@
 //! A database file in MaxMind's format that is brought along: GeoLite2, GeoIP2 or DB-IP, of cities
 //! or countries, in MaxMind's own layout or the flat one. Coordinates are used where there are any.
 
-use std::collections::HashMap;
 use std::net::IpAddr;
 use std::path::Path;
 
@@ -72,7 +71,8 @@ const SPECIAL: [&str; 24] = [
     "fe80::/9",
 ];
 
-/// What a record says of its network, in either layout.
+/// What a record says of its network, in either layout; the names of things in many languages are
+/// passed over.
 #[derive(Deserialize)]
 struct Record<'a> {
     #[serde(borrow)]
@@ -132,11 +132,13 @@ pub(super) fn read(path: &Path) -> Result<Atlas, DatabaseError> {
 
 /// An atlas in the making.
 struct Drawing {
+    /// The centre of each country, by its code as the file writes it; filled as codes are met.
+    countries: FxHashMap<[u8; 2], Whereabouts>,
     centres: Centres,
     places: Vec<Whereabouts>,
     /// The place of each record, by where it stands in the file.
     seen: FxHashMap<usize, u32>,
-    known: HashMap<(Option<Country>, [u64; 2]), u32>,
+    known: FxHashMap<(Option<Country>, [u64; 2]), u32>,
     v4: Line<u32>,
     v6: Line<u128>,
 }
@@ -144,10 +146,11 @@ struct Drawing {
 impl Drawing {
     fn new() -> Self {
         Self {
+            countries: FxHashMap::default(),
             centres: embedded::centres(),
             places: vec![Whereabouts::default()],
             seen: FxHashMap::default(),
-            known: HashMap::new(),
+            known: FxHashMap::default(),
             v4: Line::new(),
             v6: Line::new(),
         }
@@ -171,11 +174,25 @@ impl Drawing {
         number
     }
 
-    fn whereabouts(&self, record: &Record<'_>) -> Whereabouts {
+    /// The centre of a country.
+    fn country(&mut self, code: &str) -> Whereabouts {
+        let Ok(bytes) = <[u8; 2]>::try_from(code.as_bytes()) else {
+            return Whereabouts::default();
+        };
+        let centres = &self.centres;
+        *self.countries.entry(bytes).or_insert_with(|| match code.parse().ok() {
+            None => Whereabouts::default(),
+            country @ Some(known) => centres
+                .get(&known)
+                .copied()
+                .unwrap_or(Whereabouts { country, ..Whereabouts::default() }),
+        })
+    }
+
+    fn whereabouts(&mut self, record: &Record<'_>) -> Whereabouts {
         let nested = record.country.as_ref().and_then(|country| country.iso_code);
-        let country = nested.or(record.country_code).and_then(|code| code.parse().ok());
-        let centre = country.and_then(|country| self.centres.get(&country).copied());
-        let centre = centre.unwrap_or(Whereabouts { country, ..Whereabouts::default() });
+        let centre = nested.or(record.country_code).map(|code| self.country(code));
+        let centre = centre.unwrap_or_default();
         let continent = record.continent.as_ref().and_then(|continent| continent.code);
         let continent = continent.and_then(|code| code.parse::<Continent>().ok());
         let of = |location: &LocationRecord| location.latitude.zip(location.longitude);
@@ -187,7 +204,7 @@ impl Drawing {
             .filter(on_earth)
             .map(|(latitude, longitude)| Coordinates { latitude, longitude });
         Whereabouts {
-            country,
+            country: centre.country,
             continent: centre.continent.or(continent),
             coordinates: coordinates.or(centre.coordinates),
         }

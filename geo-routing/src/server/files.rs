@@ -1,6 +1,6 @@
 //! The files a server is made of, and the watch over them.
 //!
-//! They are looked at every second; what has changed is read, checked and taken into use as a
+//! They are looked at four times a second; what has changed is read, checked and taken into use as a
 //! whole, while the old table goes on answering. What cannot be used is refused with a reason, and
 //! the old table stays. Looking at times and sizes works on every file system, also where a
 //! configuration is swapped by a link.
@@ -22,11 +22,8 @@ use crate::location::{DatabaseError, Geography};
 use crate::state::StateDir;
 use crate::zone::{Zone, ZoneError};
 
-/// How often the operators' orders are looked at: a drain takes effect within a second.
-const LOOK_AT_ORDERS: Duration = Duration::from_millis(250);
-
-/// Every how many looks at the orders all other files are looked at.
-const LOOKS_PER_LOOK: u32 = 4;
+/// How often files are looked at: a drain takes effect within a second.
+const LOOK: Duration = Duration::from_millis(250);
 
 /// How long signatures are used before they are made anew; they hold for a week.
 const SIGNATURES_AGE_MAX: Duration = Duration::from_secs(86_400);
@@ -186,13 +183,11 @@ impl Watch {
         // What a look found changed is read when the next look finds the same: files are written
         // in steps.
         let mut before = self.look();
-        let mut looks = 0_u32;
         loop {
             let asked = tokio::select! {
-                () = tokio::time::sleep(LOOK_AT_ORDERS) => false,
+                () = tokio::time::sleep(LOOK) => false,
                 () = self.reload.notified() => true,
             };
-            looks = looks.wrapping_add(1);
             let now = self.look();
             if asked || now.orders != seen.orders {
                 seen.orders.clone_from(&now.orders);
@@ -201,9 +196,6 @@ impl Watch {
                 }
             }
             self.control.refresh();
-            if !asked && !looks.is_multiple_of(LOOKS_PER_LOOK) {
-                continue;
-            }
             if asked || now.tls != seen.tls && now.tls == before.tls {
                 seen.tls.clone_from(&now.tls);
                 self.reload_tls();
