@@ -1,7 +1,7 @@
 //! The usual questions, answered from prepared bytes into the caller's buffer, without allocating.
 //!
 //! It declines whatever it is not sure of, and [`super::respond`] answers that: what is malformed,
-//! what needs a signature made now, aliases, and names whose case matters to compression.
+//! what needs a signature made now, and aliases.
 
 use std::net::IpAddr;
 
@@ -9,14 +9,13 @@ use hickory_proto::op::ResponseCode;
 
 use super::cookie::{CLIENT_BYTES, COOKIE_BYTES};
 use super::query::{is_cookie, next_option, subnet};
-use super::{Asker, EDNS_VERSION_MAX, Kind, Outcome, Transport, UDP_PAYLOAD_MAX};
+use super::{Asker, EDNS_VERSION_MAX, HEADER_BYTES, Kind, Outcome, Transport, UDP_PAYLOAD_MAX};
 use super::{option, size_max, size_max_stranger};
 use crate::ground::{Ground, Leaf, Manners, Node, Section, Stands};
 use crate::location::Found;
 use crate::policy::Client;
 use crate::table::RoutingTable;
 
-const HEADER_BYTES: usize = 12;
 /// Longest name (RFC 1035, 2.3.4).
 const NAME_BYTES_MAX: usize = 255;
 /// Longest label.
@@ -46,7 +45,6 @@ pub(crate) struct Asked<'p, 't> {
     /// Name, type and class, to be repeated.
     question: &'p [u8],
     qtype: u16,
-    lower_case: bool,
     edns: Option<Edns<'p>>,
     at: At<'t>,
 }
@@ -136,7 +134,7 @@ pub(crate) fn read<'p, 't>(
     }
     let body = &packet[HEADER_BYTES..];
     let mut name = [0; NAME_BYTES_MAX];
-    let (length, lower_case) = read_name(body, &mut name)?;
+    let length = read_name(body, &mut name)?;
     let name = &name[..length];
     let (tail, rest) = body[length..].split_first_chunk::<4>()?;
     let [type_high, type_low, class_high, class_low] = *tail;
@@ -154,15 +152,15 @@ pub(crate) fn read<'p, 't>(
         Some(node) => stands(ground, node, qtype, edns.as_ref(), asker.source)?,
         None => {
             let dnssec_ok = edns.as_ref().is_some_and(|edns| edns.dnssec_ok);
-            no_name(ground, name, lower_case, dnssec_ok)?
+            no_name(ground, name, dnssec_ok)?
         }
     };
-    Some(Asked { question: &body[..length + 4], qtype, lower_case, edns, at })
+    Some(Asked { question: &body[..length + 4], qtype, edns, at })
 }
 
-/// Reads a name in lower case; returns its length, and whether it was in lower case before.
-fn read_name(body: &[u8], name: &mut [u8; NAME_BYTES_MAX]) -> Option<(usize, bool)> {
-    let (mut at, mut lower_case) = (0, true);
+/// Reads a name in lower case and returns its length.
+fn read_name(body: &[u8], name: &mut [u8; NAME_BYTES_MAX]) -> Option<usize> {
+    let mut at = 0;
     loop {
         let length = *body.get(at)?;
         let end = at + 1 + usize::from(length);
@@ -172,11 +170,10 @@ fn read_name(body: &[u8], name: &mut [u8; NAME_BYTES_MAX]) -> Option<(usize, boo
         name[at] = length;
         for (to, from) in name[at + 1..end].iter_mut().zip(body.get(at + 1..end)?) {
             *to = from.to_ascii_lowercase();
-            lower_case &= to == from;
         }
         at = end;
         if length == 0 {
-            return Some((at, lower_case));
+            return Some(at);
         }
     }
 }
@@ -208,7 +205,7 @@ fn stands<'t>(
 }
 
 /// Where a name that is not there lies: below a name that is, or outside.
-fn no_name<'t>(ground: &Ground, name: &[u8], lower_case: bool, dnssec_ok: bool) -> Option<At<'t>> {
+fn no_name<'t>(ground: &Ground, name: &[u8], dnssec_ok: bool) -> Option<At<'t>> {
     let mut at = 0;
     while name[at] != 0 {
         at += 1 + usize::from(name[at]);
@@ -216,7 +213,7 @@ fn no_name<'t>(ground: &Ground, name: &[u8], lower_case: bool, dnssec_ok: bool) 
         let zone = &ground.zones[encloser.zone];
         let proven = zone.keys.is_some() && dnssec_ok;
         let compressed_otherwise = zone.soa_names.iter().any(|it| name.ends_with(it));
-        let declined = proven || compressed_otherwise || !lower_case;
+        let declined = proven || compressed_otherwise;
         return (!declined).then_some(At::Nothing(encloser.zone));
     }
     Some(At::Outside)
@@ -240,7 +237,8 @@ pub(crate) fn finish(
     };
     let payload = asked.edns.as_ref().map(|edns| edns.payload);
     let mut room = out.len().min(usize::from(size_max(asker.transport, payload)));
-    if asker.transport == Transport::Udp && !known && !said.signed {
+    let has_glue = said.section.is_some_and(|section| section.counts[2] > 0);
+    if asker.transport == Transport::Udp && !known && (!said.signed || has_glue) {
         room = room.min(size_max_stranger(packet));
     }
     let length = write(packet, asked, &said, &ground.manners, asker, &mut out[..room])?;
@@ -318,9 +316,6 @@ fn from_leaf<'t>(node: &Node, leaf: &'t Leaf, asked: &Asked<'_, '_>) -> Option<S
         None => (&leaf.encoded.nodata, Kind::NoData(node.number)),
     };
     let section = prepared.section(asked.dnssec_ok());
-    if section.lower_case_only && !asked.lower_case {
-        return None;
-    }
     let signed = asked.dnssec_ok() && prepared.signed.is_some();
     let (rcode, section) = (ResponseCode::NoError, Some(section));
     Some(Said { rcode, kind, section, signed, scope: 0, leaf: Some(leaf), fail_static: false })

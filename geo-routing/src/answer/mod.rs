@@ -31,6 +31,9 @@ pub(crate) const UDP_PAYLOAD_MAX: u16 = 1232;
 /// Largest answer in bytes to an asker without EDNS (RFC 1035, 4.2.1).
 pub(crate) const UDP_PAYLOAD_PLAIN: u16 = 512;
 
+/// Bytes of a message's header (RFC 1035, 4.1.1).
+const HEADER_BYTES: usize = 12;
+
 /// The highest EDNS version there is (RFC 6891).
 const EDNS_VERSION_MAX: u8 = 0;
 

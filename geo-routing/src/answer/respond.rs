@@ -3,14 +3,15 @@
 //! It holds the rules of the protocol (header bits, EDNS, sizes); which region is answered is the
 //! table's business.
 
-use hickory_proto::op::{Edns, Message, MessageType, Metadata, OpCode, ResponseCode};
+use hickory_proto::op::{Edns, Message, MessageType, Metadata, OpCode, Query, ResponseCode};
 use hickory_proto::rr::rdata::opt::EdnsOption;
 use hickory_proto::rr::{DNSClass, RecordType};
 use hickory_proto::serialize::binary::{BinEncodable, BinEncoder};
 
 use super::cookie::CLIENT_BYTES;
 use super::query::{self, Asked};
-use super::{Asker, Kind, Outcome, Reply, Transport, UDP_PAYLOAD_MAX, UDP_PAYLOAD_PLAIN};
+use super::{Asker, HEADER_BYTES, Kind, Outcome, Reply, Transport};
+use super::{UDP_PAYLOAD_MAX, UDP_PAYLOAD_PLAIN};
 use super::{option, size_max, size_max_stranger};
 use crate::ground::Manners;
 use crate::policy::Client;
@@ -47,8 +48,8 @@ pub fn respond(table: &RoutingTable, packet: &[u8], asker: &Asker) -> Option<Rep
             let subnet = edns.and_then(|edns| edns.subnet.as_ref());
             let client = subnet.map_or(Client::Address(asker.source), |subnet| subnet.client);
             let dnssec_ok = edns.is_some_and(|edns| edns.dnssec_ok);
-            let (name, qtype) = (question.name(), question.query_type());
-            let answer = table.answer(name, qtype, client, dnssec_ok);
+            let (name, qtype) = (question.name().to_lowercase(), question.query_type());
+            let answer = table.answer(&name, qtype, client, dnssec_ok);
             message.metadata.response_code = answer.rcode;
             message.metadata.authoritative = answer.authoritative();
             scope = Some(answer.scope);
@@ -66,15 +67,24 @@ pub fn respond(table: &RoutingTable, packet: &[u8], asker: &Asker) -> Option<Rep
         scope = Some(0);
         message.metadata.response_code = cookie_only(&asked, manners, outcome.known);
     }
-    message.queries.extend(asked.question.clone());
+    message.queries.extend(asked.question.as_ref().map(in_lower_case));
     message.edns = edns(&asked, scope, manners, asker);
     outcome.rcode = message.metadata.response_code;
     let mut size_max = size_max(asker.transport, asked.edns.as_ref().map(|edns| edns.payload));
-    if asker.transport == Transport::Udp && !outcome.known && !is_signed(&message) {
-        size_max = size_max.min(u16::try_from(size_max_stranger(packet)).unwrap_or(u16::MAX));
+    if asker.transport == Transport::Udp && !outcome.known {
+        let size_max_stranger = u16::try_from(size_max_stranger(packet)).unwrap_or(u16::MAX);
+        if !is_signed(&message) {
+            size_max = size_max.min(size_max_stranger);
+        } else if encode(&message, size_max_stranger).is_none() {
+            // Signatures are what was asked for; glue is not.
+            message.additionals.clear();
+        }
     }
     let padded = asker.transport.is_encrypted() && asked.edns.is_some_and(|edns| edns.padding);
-    let (bytes, truncated) = fit(message, size_max, padded);
+    let (mut bytes, truncated) = fit(message, size_max, padded);
+    if let Some(question) = &asked.question {
+        restore_case(question, &mut bytes);
+    }
     outcome.truncated = truncated;
     Some(Reply { bytes, outcome })
 }
@@ -157,8 +167,26 @@ fn shows_cookie(asked: &Asked, manners: &Manners, asker: &Asker) -> bool {
     secret.is_good(cookie, asker.source, asker.now)
 }
 
-/// Encodes within a size. Glue goes first and silently, as it is a courtesy; then all records go
-/// and TC is set. hickory would cut the OPT record first, and with it the client subnet.
+/// The question as names are kept. All names are compressed against it, whatever the case it was
+/// asked in, and take that case when it is restored: one name is one name (RFC 4343).
+fn in_lower_case(question: &Query) -> Query {
+    let mut lower = Query::query(question.name().to_lowercase(), question.query_type());
+    lower.set_query_class(question.query_class());
+    lower
+}
+
+/// Writes the name of the question as it was asked, which some resolvers check (0x20).
+fn restore_case(question: &Query, bytes: &mut [u8]) {
+    let mut at = HEADER_BYTES;
+    for label in question.name().iter() {
+        bytes[at + 1..=at + label.len()].copy_from_slice(label);
+        at += 1 + label.len();
+    }
+}
+
+/// Encodes within a size. Glue goes first and silently, as it is a courtesy, and so is what an
+/// alias leads to; then all records go and TC is set. hickory would cut the OPT record first, and
+/// with it the client subnet.
 fn fit(mut message: Message, size_max: u16, padded: bool) -> (Vec<u8>, bool) {
     if padded {
         pad(&mut message, size_max);
@@ -170,8 +198,26 @@ fn fit(mut message: Message, size_max: u16, padded: bool) -> (Vec<u8>, bool) {
     if let Some(bytes) = encode(&message, size_max) {
         return (bytes, false);
     }
+    if leave_the_alias(&mut message)
+        && let Some(bytes) = encode(&message, size_max)
+    {
+        return (bytes, false);
+    }
     let cut = message.truncate();
     (encode(&cut, size_max).expect("a header, one question and an OPT are below 512 bytes"), true)
+}
+
+/// Leaves only the alias of an answer that follows one; whoever asked will ask on. False if there
+/// is nothing to leave out.
+fn leave_the_alias(message: &mut Message) -> bool {
+    let owner = message.queries.first().map(Query::name).cloned();
+    let is_alias = message.answers.first().is_some_and(|it| it.record_type() == RecordType::CNAME);
+    let before = message.answers.len() + message.authorities.len();
+    if is_alias {
+        message.answers.retain(|record| Some(&record.name) == owner.as_ref());
+        message.authorities.clear();
+    }
+    message.answers.len() < before
 }
 
 /// Fills an answer up, so that its length says little of what is in it. The option's own head of

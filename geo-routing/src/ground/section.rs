@@ -1,8 +1,7 @@
 //! Answers in the bytes they are sent in: what stands between the question and the OPT record.
 //!
 //! They are made by the same encoder that the slow path uses, so both paths say the same bytes.
-//! Compression pointers lead into the question, which is why some of them hold only for a question
-//! that is written in lower case.
+//! Compression pointers lead into the question, whose case the names take.
 
 use hickory_proto::op::{Message, Query};
 use hickory_proto::rr::{Name, Record, RecordType};
@@ -22,8 +21,6 @@ pub(crate) struct Section {
     pub(crate) bytes: Box<[u8]>,
     /// Answers, authorities and additional records.
     pub(crate) counts: [u16; 3],
-    /// Whether it holds only for a question in lower case: it points at more than the whole name.
-    pub(crate) lower_case_only: bool,
     /// Where the pointers stand, in a section that is moved to other questions.
     pub(crate) pointers: Box<[u16]>,
     /// Bytes of the name in the question it was made for.
@@ -78,7 +75,7 @@ pub(super) fn encode(
                 let glue = glue.iter().flat_map(|set| set.records(&set.owner, signed));
                 message.additionals.extend(glue);
             }
-            section(name, message, holds_names(rrset.rtype))
+            section(name, message)
         })
     };
     let by_type = rrsets.iter().map(|rrset| (u16::from(rrset.rtype), positive(rrset)));
@@ -87,18 +84,12 @@ pub(super) fn encode(
         message.authorities.extend(soa.records(&soa.owner, signed));
         let proof = proof.into_iter().filter(|_| signed);
         message.authorities.extend(proof.flat_map(|proof| proof.records(&proof.owner, true)));
-        section(name, message, true)
+        section(name, message)
     });
     Encoded { by_type: by_type.collect(), any: positive(any), nodata }
 }
 
-/// Types whose data hold names that are compressed, and those that bring other owners along.
-fn holds_names(rtype: RecordType) -> bool {
-    use RecordType::*;
-    !matches!(rtype, A | AAAA | CAA | DNSKEY | HINFO | HTTPS | SVCB | SSHFP | TLSA | TXT)
-}
-
-fn section(name: &Name, mut message: Message, lower_case_only: bool) -> Section {
+fn section(name: &Name, mut message: Message) -> Section {
     message.add_query(Query::query(name.clone(), RecordType::A));
     let count = |records: &[Record]| u16::try_from(records.len()).expect("few records a name");
     let counts =
@@ -106,7 +97,7 @@ fn section(name: &Name, mut message: Message, lower_case_only: bool) -> Section 
     let bytes = message.to_vec().expect("records of a checked zone can be encoded");
     let made_for = super::Ground::wire(name).len();
     let bytes = bytes[HEADER_BYTES + made_for + QUESTION_TAIL_BYTES..].into();
-    Section { bytes, counts, lower_case_only, pointers: Box::default(), made_for }
+    Section { bytes, counts, pointers: Box::default(), made_for }
 }
 
 /// The authority section of NXDOMAIN: the SOA, with its pointers marked, since the names it is
@@ -115,7 +106,7 @@ pub(super) fn nxdomain(zone: &Zone, soa: &Rrset) -> Section {
     let missing = zone.origin.prepend_label("*").expect("the origin leaves room for a label");
     let mut message = Message::query();
     message.authorities.extend(soa.records(&soa.owner, false));
-    let mut section = section(&missing, message, true);
+    let mut section = section(&missing, message);
     let (mut at, mut pointers) = (0, Vec::new());
     for skip in [RECORD_HEAD_BYTES, 0, 0] {
         let (after, pointer) = after_name(&section.bytes, at);

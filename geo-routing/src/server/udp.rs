@@ -211,10 +211,10 @@ impl Worker<'_> {
         let mut whose = [0; BATCH];
         let mut found = [Found::default(); BATCH];
         let mut placed = 0;
-        for index in 0..received {
+        for (index, asked) in asked[..received].iter_mut().enumerate() {
             let (question, source) = questions.get(index);
-            asked[index] = fast::read(table, question, &now.asker(source));
-            let client = asked[index].as_ref().and_then(fast::Asked::client);
+            *asked = fast::read(table, question, &now.asker(source));
+            let client = asked.as_ref().and_then(fast::Asked::client);
             if let Some(Client::Address(address)) = client {
                 places[placed] = address;
                 whose[placed] = index;
@@ -222,7 +222,7 @@ impl Worker<'_> {
             }
         }
         table.locate_all(&places[..placed], |nth, it| found[whose[nth]] = it);
-        for index in 0..received {
+        for (index, asked) in asked[..received].iter().enumerate() {
             let (question, source) = questions.get(index);
             let (asker, room) = (now.asker(source), replies.room(index));
             let usual = asked[index]

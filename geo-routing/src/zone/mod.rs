@@ -69,7 +69,7 @@ pub enum ZoneError {
     Empty(String),
     /// Which zone.
     #[error("zone {0}: {1}")]
-    Of(String, Box<ZoneError>),
+    Of(String, Box<Self>),
     /// No zone at all.
     #[error("there is no zone to serve; give a zone file or a directory with one")]
     NoZone,

@@ -280,11 +280,15 @@ def cut_at_512(world: World) -> None:
         has_soa(ask(world.plain.address, spoken(ODD, "SOA", payload=payload)))
 
 
-@suite.case("what fits 1232 comes whole to who takes it", "RFC 6891, 6.2.5")
+@suite.case("what fits 1232 comes whole to who takes it and is who the address says",
+            "RFC 6891, 6.2.5; RFC 7873, 5.2.5")
 def whole_at_1232(world: World) -> None:
     name = f"middling.{ODD}"
+    first = ask(world.plain.address, spoken(name, "TXT", option(packet.COOKIE, b"stranger")))
+    expect(first.has(packet.TC), "a stranger is cut short of twice the question", first)
+    cookie = option(packet.COOKIE, first.option(packet.COOKIE) or b"")
     for payload in (1232, 4096, 65535):
-        answer = ask(world.plain.address, spoken(name, "TXT", payload=payload))
+        answer = ask(world.plain.address, spoken(name, "TXT", cookie, payload=payload))
         expect(not answer.has(packet.TC), "TC clear", answer)
         expect_equal(4, len(answer.answers("TXT")), "records:")
 

@@ -86,7 +86,7 @@ def over_tls(encrypted: Encrypted, question: Question) -> Answer:
 @suite.case("DoT says what UDP says", "RFC 7858, 3.3", ["openssl"])
 def dot_as_udp(world: World) -> None:
     encrypted = start(world)
-    for name, rtype in [(API, "A"), (API, "AAAA"), (API, "HTTPS"), (MERIDIAN, "NS"),
+    for name, rtype in [(API, "A"), (API, "AAAA"), (API, "HTTPS"), (MERIDIAN, "SOA"),
                         ("nobody.meridian.example.", "A"), ("example.org.", "A"), (API, "ANY")]:
         for text in NEAREST:
             asked = spoken(name, rtype, of_network(text))
@@ -298,7 +298,7 @@ def message(reply: Reply) -> Answer:
 def doh_as_udp(world: World) -> None:
     address = start(world).server.address
     for name, rtype in [(API, "A"), (API, "HTTPS"), ("nobody.meridian.example.", "A"),
-                        ("example.org.", "A"), (MERIDIAN, "NS")]:
+                        ("example.org.", "A"), (MERIDIAN, "SOA")]:
         # Id 0, so that HTTP caches see one question (RFC 8484, 4.1).
         asked = Question(name, rtype, ident=0).with_options(of_network(BERLIN))
         clear = ask(address, asked)

@@ -78,7 +78,8 @@ def tcp_as_udp(world: World) -> None:
     for name, rtype in EVERYWHERE:
         for question in (spoken(name, rtype, of_network(BERLIN)), plain(name, rtype)):
             answer, other = (ask(world.plain.address, question, it) for it in ("udp", "tcp"))
-            if not answer.has(packet.TC):
+            # Glue, and what an alias leads to, are for whoever is known to be there.
+            if not answer.has(packet.TC) and answer.counts[1:] == other.counts[1:]:
                 expect_equal(answer.wire.hex(), other.wire.hex(), f"{name} {rtype} over TCP:")
 
 

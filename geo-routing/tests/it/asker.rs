@@ -1,6 +1,8 @@
 //! A server of its own for each test, and somebody who asks it questions.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, SystemTime};
 
@@ -15,6 +17,9 @@ use meridian_regions::{RegionId, Registry};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UdpSocket};
 use tokio::time::timeout;
+
+/// The second that [`asker`] lives in, and that the tests' signatures are made in.
+pub(crate) const NOW: u32 = 1_000_000_000;
 
 /// How long an answer on the loopback may take before it counts as silence.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -45,13 +50,49 @@ pub(crate) fn ground(registry: Registry, zone: Zone) -> Arc<Ground> {
     Arc::new(Ground::new(&Sources::new(registry, vec![zone]), SystemTime::UNIX_EPOCH).unwrap())
 }
 
+pub(crate) fn ground_of(sources: &Sources) -> Ground {
+    let now = SystemTime::UNIX_EPOCH + Duration::from_secs(NOW.into());
+    Ground::new(sources, now).unwrap()
+}
+
+/// A directory of a test's own, gone when it is over.
+pub(crate) struct Scratch(PathBuf);
+
+impl Scratch {
+    pub(crate) fn new() -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let dir = std::env::temp_dir().join(format!("geo-routing-{}-{number}", std::process::id()));
+        std::fs::create_dir_all(&dir).unwrap();
+        Self(dir)
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// A file in it, replaced in one step.
+    pub(crate) fn write(&self, name: &str, text: impl AsRef<[u8]>) -> PathBuf {
+        let (path, next) = (self.0.join(name), self.0.join(format!("{name}.next")));
+        std::fs::write(&next, text).unwrap();
+        std::fs::rename(&next, &path).unwrap();
+        path
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
 /// The embedded regions and zone with everybody well.
 pub(crate) fn table() -> RoutingTable {
     RoutingTable::compile(ground(registry(), Zone::embedded()), Live::new())
 }
 
 pub(crate) fn asker(source: std::net::IpAddr, transport: Transport) -> Asker {
-    Asker { source, transport, now: 1_000_000_000 }
+    Asker { source, transport, now: NOW }
 }
 
 pub(crate) fn question(name: &str, qtype: RecordType) -> Message {
