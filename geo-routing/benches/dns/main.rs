@@ -4,8 +4,8 @@
 //!
 //! Nothing is asserted on time. Rates depend on the machine and its neighbours; time on a core for
 //! each answer, beside another server's a moment before, much less. `--quick`, or
-//! MERIDIAN_BENCH_QUICK=1, only shows that everything works; `--glance` compares only the floor, ours
-//! and gdnsd. MERIDIAN_BENCH_SERVER names another binary to measure as ours.
+//! MERIDIAN_BENCH_QUICK=1, only shows that everything works; `--glance` compares only the floor,
+//! ours and gdnsd. MERIDIAN_BENCH_SERVER names another binary to measure as ours.
 
 #![expect(clippy::unwrap_used, reason = "a bench that cannot go on should stop loudly")]
 

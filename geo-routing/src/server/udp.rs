@@ -225,9 +225,9 @@ impl Worker<'_> {
         for (index, asked) in asked[..received].iter().enumerate() {
             let (question, source) = questions.get(index);
             let (asker, room) = (now.asker(source), replies.room(index));
-            let usual = asked[index]
+            let usual = asked
                 .as_ref()
-                .and_then(|asked| fast::finish(table, question, asked, found[index], &asker, room));
+                .and_then(|it| fast::finish(table, question, it, found[index], &asker, room));
             let length = self.settle(serving, question, &asker, usual, now, room);
             if length > 0 {
                 replies.queue(index, length);
