@@ -1,18 +1,19 @@
 //! The operators' door: metrics, state, orders and explanations over plain HTTP.
 //!
 //! It belongs on loopback or inside the cluster. Whoever may change something shows a token, unless
-//! it was opened without one, which it refuses to be on any other address than loopback.
+//! it was opened without one, which it refuses to be on any other address than loopback; there a
+//! page in a browser may not change anything.
 
 use std::convert::Infallible;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::{Bytes, Incoming};
-use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue, ORIGIN};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
@@ -84,7 +85,7 @@ impl Door {
     }
 
     fn admits(&self, request: &Request<Incoming>) -> bool {
-        let Some(token) = &self.token else { return true };
+        let Some(token) = &self.token else { return is_local(request) };
         let shown = request.headers().get(AUTHORIZATION).map(HeaderValue::as_bytes);
         let shown = shown.and_then(|value| value.strip_prefix(b"Bearer "));
         shown.is_some_and(|shown| {
@@ -93,6 +94,15 @@ impl Door {
             shown.len() == token.len() && different == 0
         })
     }
+}
+
+/// Whether it was asked for by address: a page in a browser on this machine, led here by a name of
+/// its own, says that name.
+fn is_local(request: &Request<Incoming>) -> bool {
+    let host = request.headers().get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let name = host.rsplit_once(':').map_or(host, |(name, _)| name).trim_matches(['[', ']']);
+    let foreign = request.headers().get(ORIGIN).is_some();
+    !foreign && (name == "localhost" || name.parse::<IpAddr>().is_ok_and(|it| it.is_loopback()))
 }
 
 /// Serves the door, until dropped.
@@ -116,7 +126,8 @@ async fn answer(request: Request<Incoming>, door: Arc<Door>) -> Result<Answer, I
     let parts: Vec<&str> = path.trim_matches('/').split('/').collect();
     let changes = !matches!(*request.method(), Method::GET | Method::HEAD);
     if changes && !door.admits(&request) {
-        return Ok(refuse(StatusCode::UNAUTHORIZED, "show the token: Authorization: Bearer ..."));
+        let advice = "show the token (Authorization: Bearer ...); without one ask by address";
+        return Ok(refuse(StatusCode::UNAUTHORIZED, advice));
     }
     let control = &door.control;
     Ok(match (request.method().as_str(), parts.as_slice()) {

@@ -85,7 +85,7 @@ async fn a_flapping_region_changes_answers_at_most_once_per_damping_window() {
     while clock::instant() - started < DAMPING * 6 {
         let due = Duration::from_secs(1) * flips;
         if clock::instant() - started >= due {
-            world.signal("eu-west", if flips % 2 == 0 { "STOP" } else { "CONT" });
+            world.signal("eu-west", if flips.is_multiple_of(2) { "STOP" } else { "CONT" });
             flips += 1;
         }
         let now = world.leads("api", DUBLIN).await;

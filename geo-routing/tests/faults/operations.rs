@@ -58,7 +58,7 @@ async fn broken_orders_are_refused_with_a_sentence_and_those_before_stay() {
         [("[regions.eu-central]\ndrain = 7", "overrides.toml"), ("[regions.mars]", "mars")]
     {
         std::fs::write(world.scratch.path("state/overrides.toml"), text).unwrap();
-        until(5 * SECOND, said, async || world.log().contains(said)).await;
+        until(20 * SECOND, said, async || world.log().contains(said)).await;
         assert_eq!(world.leads("api", BERLIN).await, "eu-west");
     }
     let unknown = order(&world, &["drain", "mars"]);
@@ -81,10 +81,10 @@ async fn files_are_reloaded_without_a_lost_question_and_bad_ones_are_refused() {
     });
     std::fs::write(&scratch, good.replace("ttl_geo", "ttl_gee")).unwrap();
     world.server.as_ref().unwrap().signal("HUP");
-    until(5 * SECOND, "it says why", async || world.log().contains("ttl_gee")).await;
+    until(20 * SECOND, "it says why", async || world.log().contains("ttl_gee")).await;
     assert_eq!(world.metric("geo_routing_loads_total{outcome=\"taken\"}").await, 0);
     std::fs::write(&scratch, good.replace("[hosts.api]", "[hosts.next]\n\n[hosts.api]")).unwrap();
-    until(5 * SECOND, "the new host is answered", async || {
+    until(20 * SECOND, "the new host is answered", async || {
         ask(dns, "next.meridian.example.", BERLIN.parse().unwrap()).await.is_ok()
     })
     .await;

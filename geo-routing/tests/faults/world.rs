@@ -210,7 +210,7 @@ impl World {
         let mut stream = tokio::net::TcpStream::connect(self.admin).await.unwrap();
         let length = body.len();
         let request = format!(
-            "{method} {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: \
+            "{method} {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: \
              {length}\r\n\r\n{body}"
         );
         stream.write_all(request.as_bytes()).await.unwrap();

@@ -119,9 +119,8 @@ fn absence_is_proven_and_the_zone_cannot_be_walked() {
     let wildcard = Name::from_ascii("*.meridian.example.").unwrap();
     for asked in [&name, &wildcard] {
         let proofs = nsecs(&absent);
-        let mut covering = proofs
-            .iter()
-            .filter(|(owner, nsec)| *owner < asked && asked < nsec.next_domain_name());
+        let mut covering =
+            proofs.iter().filter(|(owner, nsec)| *owner < asked && asked < nsec.next_domain_name());
         let (owner, nsec) = covering.next().expect("it is covered");
         for there in ["api", "eu", "ns1", "ns2", "www"] {
             let there = Name::from_ascii(format!("{there}.{ZONE}")).unwrap();

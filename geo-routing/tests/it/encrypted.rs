@@ -180,6 +180,24 @@ async fn the_door_shows_to_all_and_obeys_who_shows_the_token() {
 }
 
 #[tokio::test]
+async fn a_page_in_a_browser_changes_nothing_behind_a_door_without_a_token() {
+    let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
+    let config = ServerConfig {
+        admin: Some(AdminConfig { listen: any, token: None }),
+        ..ServerConfig::new(any, Sources::new(registry(), vec![Zone::embedded()]))
+    };
+    let server = Server::start(config).await.unwrap();
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let url = format!("http://{}/v1/regions/eu-west/override", server.admin_addr().unwrap());
+    let put = || http.put(&url).body("{\"drain\": true}");
+    for (header, value) in [("host", "rebound.example"), ("origin", "http://evil.example")] {
+        assert_eq!(put().header(header, value).send().await.unwrap().status(), 401);
+    }
+    assert_eq!(put().send().await.unwrap().status(), 200);
+}
+
+#[tokio::test]
 async fn a_door_to_the_world_needs_a_token() {
     let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
     let config = ServerConfig {
