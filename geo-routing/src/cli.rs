@@ -25,6 +25,9 @@ use crate::table::RoutingTable;
 /// A check found something wrong.
 const FOUND: u8 = 2;
 
+/// Bytes of a name server's identifier that fit beside the smallest question's answer.
+const NSID_BYTES_MAX: usize = 48;
+
 /// What a command comes to; a reason says what to do.
 pub type Outcome = Result<ExitCode, String>;
 
@@ -107,8 +110,8 @@ struct Serve {
     /// server of a name. Without it each start makes its own.
     #[arg(long, env = "MERIDIAN_DNS_COOKIE_SECRET_FILE")]
     cookie_secret: Option<PathBuf>,
-    /// What an asker of NSID is told.
-    #[arg(long, env = "MERIDIAN_DNS_NSID")]
+    /// What an asker of NSID is told; 48 bytes at most.
+    #[arg(long, env = "MERIDIAN_DNS_NSID", value_parser = nsid)]
     nsid: Option<String>,
     /// UDP workers an address; 0 is one a core.
     #[arg(long, env = "MERIDIAN_DNS_WORKERS", default_value_t = 0)]
@@ -259,6 +262,14 @@ struct Clear {
     /// The state directory of the server, which watches it.
     #[arg(long, env = "MERIDIAN_DNS_STATE_DIR")]
     state_dir: PathBuf,
+}
+
+fn nsid(text: &str) -> Result<String, String> {
+    if text.len() <= NSID_BYTES_MAX {
+        Ok(text.to_owned())
+    } else {
+        Err(format!("write {NSID_BYTES_MAX} bytes at most"))
+    }
 }
 
 fn condition(text: &str) -> Result<Condition, String> {

@@ -20,6 +20,9 @@ use crate::table::RoutingTable;
 const NAME_BYTES_MAX: usize = 255;
 /// Longest label.
 const LABEL_BYTES_MAX: u8 = 63;
+/// Labels in front of a zone's name in a question that is answered here; hickory keeps so many
+/// names to compress against, and some more.
+const LABELS_MAX: usize = 32;
 /// Bytes of an OPT record without options: root, type, class, ttl, length.
 const OPT_BYTES: usize = 11;
 const OPT_TYPE: u16 = 41;
@@ -206,14 +209,15 @@ fn stands<'t>(
 
 /// Where a name that is not there lies: below a name that is, or outside.
 fn no_name<'t>(ground: &Ground, name: &[u8], dnssec_ok: bool) -> Option<At<'t>> {
-    let mut at = 0;
+    let (mut at, mut labels) = (0, 0);
     while name[at] != 0 {
         at += 1 + usize::from(name[at]);
+        labels += 1;
         let Some(encloser) = ground.nodes.get(&name[at..]) else { continue };
         let zone = &ground.zones[encloser.zone];
         let proven = zone.keys.is_some() && dnssec_ok;
         let compressed_otherwise = zone.soa_names.iter().any(|it| name.ends_with(it));
-        let declined = proven || compressed_otherwise;
+        let declined = proven || compressed_otherwise || labels > LABELS_MAX;
         return (!declined).then_some(At::Nothing(encloser.zone));
     }
     Some(At::Outside)

@@ -4,7 +4,7 @@
 //! table's business.
 
 use hickory_proto::op::{Edns, Message, MessageType, Metadata, OpCode, Query, ResponseCode};
-use hickory_proto::rr::rdata::opt::EdnsOption;
+use hickory_proto::rr::rdata::opt::{EdnsCode, EdnsOption};
 use hickory_proto::rr::{DNSClass, RecordType};
 use hickory_proto::serialize::binary::{BinEncodable, BinEncoder};
 
@@ -203,8 +203,17 @@ fn fit(mut message: Message, size_max: u16, padded: bool) -> (Vec<u8>, bool) {
     {
         return (bytes, false);
     }
-    let cut = message.truncate();
-    (encode(&cut, size_max).expect("a header, one question and an OPT are below 512 bytes"), true)
+    let mut cut = message.truncate();
+    // What is said beside the answer goes before the asker goes without one.
+    for code in [option::NSID, option::COOKIE] {
+        if let Some(bytes) = encode(&cut, size_max) {
+            return (bytes, true);
+        }
+        if let Some(edns) = &mut cut.edns {
+            edns.options_mut().remove(EdnsCode::from(code));
+        }
+    }
+    (encode(&cut, u16::MAX).expect("a header, one question and an OPT can be encoded"), true)
 }
 
 /// Leaves only the alias of an answer that follows one; whoever asked will ask on. False if there

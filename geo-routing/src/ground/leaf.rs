@@ -6,11 +6,19 @@ use std::time::SystemTime;
 use hickory_proto::rr::rdata::svcb::{IpHint, SvcParamKey, SvcParamValue};
 use hickory_proto::rr::rdata::{A, AAAA, HINFO, HTTPS, NS, SVCB};
 use hickory_proto::rr::{Name, RData, Record, RecordType};
+use hickory_proto::serialize::binary::BinEncodable;
 use meridian_regions::{RegionId, Registry};
 
 use super::section::{Encoded, encode};
 use crate::dnssec::{self, Keys};
 use crate::zone::{Host, Zone, ZoneError};
+
+/// Bytes of the records of one name and type, with glue: what is left of a message for them beside
+/// its head, its options and signatures.
+const SET_BYTES_MAX: usize = 60_000;
+
+/// Bytes of a glue record without its owner, and of its signature.
+const GLUE_BYTES: usize = 160;
 
 /// Records of one name and type, and the signatures over them.
 #[derive(Clone, Debug)]
@@ -137,8 +145,42 @@ impl Maker<'_> {
         families.into_iter().filter(|(_, data)| !data.is_empty()).collect()
     }
 
+    /// Refuses what cannot be sent, or not as a whole.
+    pub(super) fn check(&self, name: &Name, held: &Held) -> Result<(), ZoneError> {
+        let refuse = |rtype: RecordType, reason: String| ZoneError::Record {
+            name: name.to_ascii(),
+            rtype: rtype.to_string(),
+            reason,
+        };
+        let mut glue = 0;
+        for (owner, addresses) in &held.glue {
+            glue += addresses.len() * (owner.len() + GLUE_BYTES);
+        }
+        for (ttl, data) in &held.sets {
+            let mut bytes = if data[0].record_type() == RecordType::NS { glue } else { 0 };
+            for data in data {
+                let record = Record::from_rdata(name.clone(), *ttl, data.clone());
+                let rtype = record.record_type();
+                let one = record.to_bytes().map_err(|error| {
+                    refuse(rtype, format!("it cannot be sent ({error}); shorten its data"))
+                })?;
+                bytes += one.len();
+            }
+            if bytes > SET_BYTES_MAX {
+                let reason = format!("its data take {bytes} bytes; {SET_BYTES_MAX} can be sent");
+                return Err(refuse(data[0].record_type(), reason));
+            }
+        }
+        Ok(())
+    }
+
     /// What a host holds for those that a region is chosen for.
     pub(super) fn regional(&self, host: &Host, at: usize, region: RegionId, soa: &Rrset) -> Leaf {
+        self.leaf(&host.name, &self.held(host, at, region), soa)
+    }
+
+    /// The same before it is signed and encoded.
+    pub(super) fn held(&self, host: &Host, at: usize, region: RegionId) -> Held {
         let mut sets = self.addresses(&addresses(region));
         if let Some(binding) = &host.https {
             sets.push((0, vec![RData::HTTPS(HTTPS(hinted(binding, region)))]));
@@ -146,8 +188,7 @@ impl Maker<'_> {
         for set in &mut sets {
             set.0 = self.zone.ttl_geo;
         }
-        let held = Held { region: Some(at), sets, glue: Vec::new() };
-        self.leaf(&host.name, &held, soa)
+        Held { region: Some(at), sets, glue: Vec::new() }
     }
 
     /// Signs and encodes what a name holds.

@@ -121,7 +121,8 @@ pub(crate) struct ZoneGround {
     pub(crate) soa: Rrset,
     /// The authority section of NXDOMAIN without DNSSEC, relative to the name asked for.
     pub(crate) nxdomain: Section,
-    /// Names inside the SOA: below them the section above would be compressed otherwise.
+    /// What stands right above the apex in the names of the SOA: below that the section above would
+    /// be compressed otherwise.
     pub(crate) soa_names: [Box<[u8]>; 2],
 }
 
@@ -239,6 +240,7 @@ impl Ground {
         let fixed = maker.fixed(self.registry)?;
         let mut names: Vec<Name> = Vec::new();
         for (name, held) in &fixed {
+            maker.check(name, held)?;
             let leaf = maker.leaf(name, held, &soa);
             let stands = match zone.alias(name) {
                 Some(_) => Stands::Alias(leaf),
@@ -248,6 +250,9 @@ impl Ground {
             self.claim(name, number, stands)?;
         }
         for host in &zone.hosts {
+            for region in &self.regions {
+                maker.check(&host.name, &maker.held(host, 0, *region))?;
+            }
             let stands = self.geo(&maker, host, &soa);
             names.push(host.name.clone());
             self.claim(&host.name, number, stands)?;
@@ -259,7 +264,12 @@ impl Ground {
             }
         }
         let nxdomain = section::nxdomain(&zone, &soa);
-        let soa_names = [Self::wire(&zone.soa.mname), Self::wire(&zone.soa.rname)];
+        let apex_labels = zone.origin.iter().count();
+        let below_apex = |name: &Name| match zone.origin.zone_of(name) {
+            true => Self::wire(&name.trim_to(apex_labels + 1)),
+            false => Self::wire(name),
+        };
+        let soa_names = [below_apex(&zone.soa.mname), below_apex(&zone.soa.rname)];
         self.zones.push(ZoneGround { zone, keys, soa, nxdomain, soa_names });
         Ok(())
     }

@@ -158,6 +158,10 @@ impl NameserverFile {
 impl HostFile {
     fn into_host(self, label: String, origin: &Name) -> Result<Host, ZoneError> {
         let name = name("host", &label, Some(origin))?;
+        if !origin.zone_of(&name) {
+            let reason = "it is outside the zone".to_owned();
+            return Err(ZoneError::Name { field: "host", name: label, reason });
+        }
         let https = self.https.map(|text| binding(&name, &text)).transpose()?;
         let (fence, steering) = (self.fence, self.steering);
         Ok(Host { label, name, fence, steering, https })
@@ -211,6 +215,9 @@ impl RecordFile {
         for text in &self.data {
             let parsed = RData::try_from_str(rtype, text)
                 .map_err(|error| refuse(&format!("\"{text}\" cannot be read: {error}")))?;
+            if !is_whole(&parsed) {
+                return Err(refuse(&format!("\"{text}\" has a name that does not end in a dot")));
+            }
             if data.contains(&parsed) {
                 return Err(refuse(&format!("\"{text}\" stands there twice")));
             }
@@ -223,6 +230,18 @@ impl RecordFile {
             return Err(refuse("an alias has one target and does not stand at the apex"));
         }
         Ok(((owner, rtype), RecordSet { ttl, data }))
+    }
+}
+
+/// Names inside data are not relative, so each has to say where it ends.
+fn is_whole(data: &RData) -> bool {
+    match data {
+        RData::CNAME(target) => target.0.is_fqdn(),
+        RData::MX(mx) => mx.exchange.is_fqdn(),
+        RData::SRV(srv) => srv.target.is_fqdn(),
+        RData::SVCB(binding) => binding.target_name.is_fqdn(),
+        RData::HTTPS(binding) => binding.0.target_name.is_fqdn(),
+        _ => true,
     }
 }
 

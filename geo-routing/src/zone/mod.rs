@@ -193,7 +193,12 @@ impl Zone {
             .filter(|region| region.state != State::Removed)
             .map(|region| {
                 let label = format!("{}.{above}", region.name);
-                Ok((file::name("region", &label, Some(&self.origin))?, region))
+                let name = file::name("region_hosts", &label, Some(&self.origin))?;
+                if !self.origin.zone_of(&name) {
+                    let reason = "it is outside the zone".to_owned();
+                    return Err(ZoneError::Name { field: "region_hosts", name: label, reason });
+                }
+                Ok((name, region))
             })
             .collect()
     }

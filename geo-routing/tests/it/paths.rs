@@ -190,6 +190,35 @@ fn what_travellers_ask_takes_the_fast_path() {
 }
 
 #[test]
+fn a_name_of_many_labels_and_a_soa_of_deep_names_are_said_alike() {
+    let text = include_str!("../../zones/meridian.toml")
+        .replace("responsible = \"hostmaster\"", "responsible = \"first.last\"");
+    let table = RoutingTable::compile(ground(registry(), Zone::parse(&text).unwrap()), Live::new());
+    let deep = |count| format!("{}meridian.example.", "a.".repeat(count));
+    let names = (28..100).map(deep).chain(
+        ["last", "x.last", "first.last"].map(|name| format!("nobody.{name}.meridian.example.")),
+    );
+    for name in names {
+        let asker = asker("18.141.0.1".parse().unwrap(), Transport::Tcp);
+        same(&table, &question(&name, RecordType::A).to_vec().unwrap(), &asker);
+    }
+}
+
+#[test]
+fn an_identifier_that_does_not_fit_is_left_out() {
+    let manners = Manners { nsid: Some(vec![b'n'; 200]), cookies: Some(Secret::new([7; 16])) };
+    let sources = Sources { manners, ..Sources::new(registry(), vec![Zone::embedded()]) };
+    let table = RoutingTable::compile(ground_of(&sources).into(), Live::new());
+    let mut edns = Edns::new();
+    edns.options_mut().insert(EdnsOption::Unknown(3, Vec::new()));
+    let mut root = question(".", RecordType::A);
+    root.set_edns(edns);
+    let asker = asker("18.141.0.1".parse().unwrap(), Transport::Udp);
+    let reply = respond(&table, &root.to_vec().unwrap(), &asker).unwrap();
+    assert!(Message::from_vec(&reply.bytes).unwrap().metadata.truncation);
+}
+
+#[test]
 fn what_is_odd_takes_the_slow_path() {
     let table = table();
     let plain = question("api.meridian.example.", RecordType::A);

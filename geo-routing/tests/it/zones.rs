@@ -95,6 +95,14 @@ fn records_that_make_no_sense_are_refused() {
 }
 
 #[test]
+fn names_of_others_are_not_ours_to_answer() {
+    let foreign = refusal("[hosts.eu]", "[hosts.\"www.other.example.\"]");
+    assert!(foreign.contains("outside the zone"), "{foreign}");
+    let above = refusal("region_hosts = \"api\"", "region_hosts = \"api.other.example.\"");
+    assert!(above.contains("outside the zone"), "{above}");
+}
+
+#[test]
 fn weights_of_0_everywhere_are_served_from_the_nearest_and_counted() {
     let nobody = registry().with_endpoints(|region| region.dns.weight = 0);
     let zone = Zone::embedded();
