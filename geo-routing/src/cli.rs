@@ -85,7 +85,7 @@ struct FileArgs {
 /// How to serve.
 #[derive(Clone, Debug, Args)]
 struct Serve {
-    /// Where to listen, UDP and TCP; may be given more than once.
+    /// Where to listen, UDP and TCP; may be given more than once: [::]:53 is IPv6 alone.
     #[arg(
         long,
         env = "MERIDIAN_DNS_LISTEN",

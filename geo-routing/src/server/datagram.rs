@@ -246,10 +246,7 @@ pub(crate) fn tell_destination(socket: &UdpSocket) -> io::Result<()> {
     if socket.local_addr()?.is_ipv4() {
         set_option(socket, libc::IPPROTO_IP, libc::IP_PKTINFO, 1)
     } else {
-        set_option(socket, libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO, 1)?;
-        // Absent on a socket that takes IPv6 only.
-        let _ = set_option(socket, libc::IPPROTO_IP, libc::IP_PKTINFO, 1);
-        Ok(())
+        set_option(socket, libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO, 1)
     }
 }
 

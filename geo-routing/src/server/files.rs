@@ -1,7 +1,7 @@
 //! The files a server is made of, and the watch over them.
 //!
 //! They are looked at four times a second; what has changed is read, checked and taken into use as
-//! a whole, while the old table goes on answering. What cannot be used is refused with a reason, and
+//! a whole, while the old table answers on. What cannot be used is refused with a reason, and
 //! the old table stays. Looking at times and sizes works on every file system, also where a
 //! configuration is swapped by a link.
 

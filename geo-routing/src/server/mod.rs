@@ -36,6 +36,7 @@ use std::ops::Deref;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
@@ -55,6 +56,9 @@ pub use status::{Loads, RegionStatus, Status};
 
 /// Ports tried until one is free for both UDP and TCP, when any port will do.
 const PORT_ATTEMPTS_MAX: usize = 32;
+
+/// Connections that wait to be accepted.
+const BACKLOG: i32 = 1024;
 
 /// What a server is started with.
 #[derive(Clone)]
@@ -168,7 +172,7 @@ impl Server {
         let mut admin_addr = None;
         if let Some(admin) = &config.admin {
             let door = admin::Door::new(admin, control.clone(), Arc::clone(&reload))?;
-            let (listener, address) = listen_tcp(admin.listen).await?;
+            let (listener, address) = listen_tcp(admin.listen)?;
             opened.tasks.spawn(admin::serve(listener, Arc::new(door)));
             admin_addr = Some(address);
         }
@@ -215,7 +219,7 @@ impl Opened {
         workers: usize,
         control: &Control,
     ) -> Result<(), ServerError> {
-        let (udp, tcp, address) = bind(listen, workers).await?;
+        let (udp, tcp, address) = bind(listen, workers)?;
         let shared = Arc::clone(&control.0);
         self.tasks.spawn(stream::accept(tcp, move |stream, client, slots| {
             stream::converse(stream, client, Transport::Tcp, Arc::clone(&shared), slots)
@@ -233,14 +237,14 @@ impl Opened {
     ) -> Result<Arc<encrypted::Tls>, ServerError> {
         let tls = Arc::new(encrypted::Tls::read(&encrypted.files)?);
         for listen in &encrypted.tls {
-            let (listener, address) = listen_tcp(*listen).await?;
+            let (listener, address) = listen_tcp(*listen)?;
             let (tls, shared) = (Arc::clone(&tls), Arc::clone(&control.0));
             self.tasks.spawn(encrypted::serve_tls(listener, tls, shared));
             self.at.push((Transport::Tls, address));
             tracing::info!(%address, "name server is answering over TLS");
         }
         for listen in &encrypted.https {
-            let (listener, address) = listen_tcp(*listen).await?;
+            let (listener, address) = listen_tcp(*listen)?;
             let (tls, shared) = (Arc::clone(&tls), Arc::clone(&control.0));
             self.tasks.spawn(encrypted::serve_https(listener, tls, shared));
             self.at.push((Transport::Https, address));
@@ -317,15 +321,28 @@ impl Deref for Handle {
     }
 }
 
-async fn listen_tcp(listen: SocketAddr) -> Result<(TcpListener, SocketAddr), ServerError> {
+fn listen_tcp(listen: SocketAddr) -> Result<(TcpListener, SocketAddr), ServerError> {
     let refuse = |error| ServerError::Listen { listen, transport: "TCP", error };
-    let listener = TcpListener::bind(listen).await.map_err(refuse)?;
+    let listener = bind_tcp(listen).map_err(refuse)?;
     let address = listener.local_addr().map_err(refuse)?;
     Ok((listener, address))
 }
 
+/// A listener of one family.
+fn bind_tcp(listen: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(listen), Type::STREAM, Some(Protocol::TCP))?;
+    if listen.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&listen.into())?;
+    socket.listen(BACKLOG)?;
+    TcpListener::from_std(socket.into())
+}
+
 /// All sockets of an address. When any port will do, one that UDP got may be taken for TCP.
-async fn bind(
+fn bind(
     listen: SocketAddr,
     workers: usize,
 ) -> Result<(Vec<UdpSocket>, TcpListener, SocketAddr), ServerError> {
@@ -336,7 +353,7 @@ async fn bind(
         let first = udp::bind(listen).map_err(refuse("UDP"))?;
         let address = first.local_addr().map_err(refuse("UDP"))?;
         // Workers share the UDP port, and so could a stranger; nobody shares the TCP port.
-        match TcpListener::bind(address).await {
+        match bind_tcp(address) {
             Ok(tcp) => {
                 let mut sockets = vec![first];
                 while sockets.len() < workers {

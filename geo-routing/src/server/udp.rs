@@ -45,6 +45,10 @@ const SOCKET_ERROR_PAUSE: Duration = Duration::from_millis(50);
 /// A socket that shares its address with those of the other workers.
 pub(super) fn bind(listen: SocketAddr) -> io::Result<UdpSocket> {
     let socket = Socket::new(Domain::for_address(listen), Type::DGRAM, Some(Protocol::UDP))?;
+    if listen.is_ipv6() {
+        // Each family has sockets of its own, so both wildcards can be listened on.
+        socket.set_only_v6(true)?;
+    }
     #[cfg(unix)]
     socket.set_reuse_port(true)?;
     // Less than what was asked for is better than none.

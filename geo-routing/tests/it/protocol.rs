@@ -285,6 +285,29 @@ proptest! {
 }
 
 #[tokio::test]
+async fn both_wildcards_of_one_port_answer_by_the_address_they_were_asked_at() {
+    let sources = || Sources::new(registry(), vec![Zone::embedded()]);
+    let first = start().await;
+    let port = first.local_addr().port();
+    first.stop().await;
+    let listen = ["0.0.0.0", "[::]"].map(|ip| format!("{ip}:{port}").parse().unwrap());
+    let config = ServerConfig { listen: listen.into(), ..ServerConfig::new(listen[0], sources()) };
+    let _server = Server::start(config).await.unwrap();
+    for (from, to) in [("127.0.0.1:0", "127.0.0.77"), ("[::1]:0", "::1")] {
+        let socket = tokio::net::UdpSocket::bind(from).await.unwrap();
+        // A connected socket takes answers from there only.
+        socket.connect((to.parse::<std::net::IpAddr>().unwrap(), port)).await.unwrap();
+        let asked = question(API, RecordType::A);
+        socket.send(&asked.to_vec().unwrap()).await.unwrap();
+        let mut bytes = [0; 600];
+        let length =
+            tokio::time::timeout(std::time::Duration::from_secs(10), socket.recv(&mut bytes));
+        let length = length.await.unwrap().unwrap();
+        assert_eq!(answered(&Message::from_vec(&bytes[..length]).unwrap()), "eu-central");
+    }
+}
+
+#[tokio::test]
 async fn a_port_in_use_is_said_in_plain_words() {
     let server = start().await;
     let listen = server.local_addr();
