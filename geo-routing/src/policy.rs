@@ -42,6 +42,9 @@ pub enum Steering {
     Map,
 }
 
+/// Both, in the order in which rankings are kept.
+pub(crate) const STEERINGS: [Steering; 2] = [Steering::Nearest, Steering::Map];
+
 /// Whom an answer is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Client {
@@ -80,7 +83,21 @@ pub(crate) fn order(
     steering: Steering,
     whereabouts: &Whereabouts,
 ) -> Vec<RegionId> {
-    let origin = origin(registry, whereabouts);
+    ranked(registry, steering, whereabouts, &distances(registry, whereabouts))
+}
+
+/// The orders of preference by each of [`STEERINGS`]; distances are measured once for both.
+pub(crate) fn orders(registry: Registry, whereabouts: &Whereabouts) -> [Vec<RegionId>; 2] {
+    let distances = distances(registry, whereabouts);
+    STEERINGS.map(|steering| ranked(registry, steering, whereabouts, &distances))
+}
+
+fn ranked(
+    registry: Registry,
+    steering: Steering,
+    whereabouts: &Whereabouts,
+    distances: &[(RegionId, f64)],
+) -> Vec<RegionId> {
     let lists = |region: &RegionId| {
         whereabouts.country.is_some_and(|country| region.dns.countries.contains(&country))
     };
@@ -88,12 +105,11 @@ pub(crate) fn order(
         Some(continent) => registry.for_continent(continent),
         None => registry.default(),
     });
-    let mut ranked: Vec<(bool, bool, f64, RegionId)> = registry
-        .all()
-        .map(|it| (!lists(&it), Some(it) != mapped, biased_km(it, &origin), it))
-        .collect();
-    ranked
-        .sort_by(|a, b| (a.0, a.1).cmp(&(b.0, b.1)).then(a.2.total_cmp(&b.2)).then(a.3.cmp(&b.3)));
+    let mut ranked: Vec<(bool, bool, f64, RegionId)> =
+        distances.iter().map(|(it, far)| (!lists(it), Some(*it) != mapped, *far, *it)).collect();
+    ranked.sort_unstable_by(|a, b| {
+        (a.0, a.1).cmp(&(b.0, b.1)).then(a.2.total_cmp(&b.2)).then(a.3.cmp(&b.3))
+    });
     let mut ranked: Vec<RegionId> = ranked.into_iter().map(|(.., region)| region).collect();
     let Some(first) = ranked.first().copied() else {
         return ranked;
@@ -112,10 +128,12 @@ pub(crate) fn distance_km(registry: Registry, region: RegionId, whereabouts: &Wh
     region.coordinates.distance_km(&origin(registry, whereabouts))
 }
 
-/// Great-circle distance after the region's bias, as Route 53's geoproximity counts it: a positive
-/// bias brings a region nearer, a negative one pushes it away.
-fn biased_km(region: RegionId, origin: &Coordinates) -> f64 {
-    region.coordinates.distance_km(origin) * (1.0 - f64::from(region.dns.bias) / 100.0)
+/// Great-circle distances after each region's bias, as Route 53's geoproximity counts it: a
+/// positive bias brings a region nearer, a negative one pushes it away.
+fn distances(registry: Registry, whereabouts: &Whereabouts) -> Vec<(RegionId, f64)> {
+    let origin = origin(registry, whereabouts);
+    let nearer = |region: RegionId| 1.0 - f64::from(region.dns.bias) / 100.0;
+    registry.all().map(|it| (it, it.coordinates.distance_km(&origin) * nearer(it))).collect()
 }
 
 /// The point that distances are measured from.

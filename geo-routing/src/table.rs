@@ -14,9 +14,9 @@ use meridian_regions::{Country, RegionId};
 use crate::answer::Kind;
 use crate::clock;
 use crate::dnssec::{self, Encloser};
-use crate::ground::{Ground, Leaf, Node, Rrset, STEERINGS, Stands, ZoneGround};
+use crate::ground::{Ground, Leaf, Node, Rrset, Stands, ZoneGround};
 use crate::location::{Found, Whereabouts};
-use crate::policy::{Client, Live, Route, SHARE_BITS_V4, SHARE_BITS_V6, order, route};
+use crate::policy::{Client, Live, Route, SHARE_BITS_V4, SHARE_BITS_V6, orders, route};
 use crate::zone::CHAIN_MAX;
 
 /// What is said to a question about one name and type.
@@ -242,8 +242,7 @@ impl RoutingTable {
                     Some(country) => self.ground.geography.centre(country),
                     None => Whereabouts::default(),
                 };
-                let rankings =
-                    STEERINGS.map(|steering| order(self.ground.registry, steering, &place).into());
+                let rankings = orders(self.ground.registry, &place).map(Arc::from);
                 let class = self.ground.classes.iter().position(|it| *it == rankings);
                 // A country without an address of its own in the table has no class.
                 let Some(class) = class else { continue };

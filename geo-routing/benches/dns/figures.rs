@@ -318,6 +318,13 @@ fn metrics(world: &World, loads: &Loads, plan: &Plan) -> f64 {
     ratio
 }
 
+/// Only the change of the address database.
+pub(crate) fn only_cities(world: &World) {
+    let mut json = Map::new();
+    cities(world, &Loads::new(world), &mut json);
+    println!("{}", Value::Object(json));
+}
+
 /// A database of cities in the place of another one, beside gdnsd's way with it.
 fn cities(world: &World, loads: &Loads, json: &mut Map<String, Value>) {
     let found = reload::cities();

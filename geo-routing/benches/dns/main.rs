@@ -5,7 +5,8 @@
 //! Nothing is asserted on time. Rates depend on the machine and its neighbours; time on a core for
 //! each answer, beside another server's a moment before, much less. `--quick`, or
 //! MERIDIAN_BENCH_QUICK=1, only shows that everything works; `--glance` compares only the floor,
-//! ours and gdnsd. MERIDIAN_BENCH_SERVER names another binary to measure as ours.
+//! ours and gdnsd, `--cities` only measures a change of the address database.
+//! MERIDIAN_BENCH_SERVER names another binary to measure as ours.
 
 #![expect(clippy::unwrap_used, reason = "a bench that cannot go on should stop loudly")]
 
@@ -96,6 +97,10 @@ fn main() -> ExitCode {
     }
     if given("--glance") {
         figures::glance(&world);
+        return ExitCode::SUCCESS;
+    }
+    if given("--cities") {
+        figures::only_cities(&world);
         return ExitCode::SUCCESS;
     }
     figures::print(&world, &if quick { figures::QUICK } else { figures::FULL });

@@ -21,7 +21,7 @@ use meridian_regions::{RegionId, Registry};
 use crate::answer::cookie::Secret;
 use crate::dnssec::{KeyError, Keys};
 use crate::location::{CLASSES_MAX, Geography, PrefixTable, TooManyClasses, UNPLACED, Whereabouts};
-use crate::policy::{Steering, order};
+use crate::policy::{Steering, orders};
 use crate::zone::{CHAIN_MAX, Host, Zone, ZoneError, check_together};
 
 pub(crate) use leaf::{Leaf, Rrset};
@@ -85,7 +85,7 @@ pub struct Ground {
     pub(crate) nodes: HashMap<Box<[u8]>, Node, Spread>,
     pub(crate) policies: Vec<Policy>,
     pub(crate) prefixes: Arc<PrefixTable>,
-    /// The rankings of each class, one for each of [`STEERINGS`].
+    /// The rankings of each class, by steering.
     pub(crate) classes: Vec<Rankings>,
     pub(crate) manners: Manners,
 }
@@ -94,11 +94,8 @@ pub struct Ground {
 /// crowd it.
 pub(crate) type Spread = std::hash::BuildHasherDefault<rustc_hash::FxHasher>;
 
-/// The rankings of a class, by [`Steering`].
+/// The rankings of a class, one for each of [`crate::policy::STEERINGS`].
 pub(crate) type Rankings = [Arc<[RegionId]>; 2];
-
-/// Which ranking is which.
-pub(crate) const STEERINGS: [Steering; 2] = [Steering::Nearest, Steering::Map];
 
 /// What hosts with the same answers have in common.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -224,10 +221,10 @@ impl Ground {
     /// Percentage of IPv4 addresses that another ground sends elsewhere when everybody is well,
     /// rounded down: one of each 65,536 is asked.
     pub(crate) fn moved_percent(&self, other: &Self) -> u32 {
-        let first = |ground: &Self, address: u32| {
+        fn first(ground: &Ground, address: u32) -> Option<&RegionId> {
             let class = usize::from(ground.prefixes.find(IpAddr::V4(address.into())).class);
-            ground.classes[class][0].first().map(|region| region.name.clone())
-        };
+            ground.classes[class][0].first()
+        }
         let samples = (0..=u16::MAX).map(|high| u32::from(high) << 16 | 0x8001);
         let moved = samples.filter(|it| first(self, *it) != first(other, *it)).count();
         u32::try_from((moved * 100) >> 16).expect("it is at most 100")
@@ -322,15 +319,16 @@ fn classes(
     registry: Registry,
     places: &[Whereabouts],
 ) -> Result<(Vec<Rankings>, Vec<u16>), TooManyClasses> {
-    let mut known: HashMap<Rankings, u16> = HashMap::new();
+    let mut known: HashMap<[Vec<RegionId>; 2], u16, Spread> = HashMap::default();
     let mut classes: Vec<Rankings> = Vec::new();
     let mut class_of = Vec::with_capacity(places.len());
     for place in places {
-        let rankings: Rankings = STEERINGS.map(|steering| order(registry, steering, place).into());
-        let next = classes.len();
-        let class = *known.entry(rankings.clone()).or_insert_with(|| {
-            classes.push(rankings);
-            u16::try_from(next).unwrap_or(u16::MAX)
+        let orders = orders(registry, place);
+        let class = known.get(&orders).copied().unwrap_or_else(|| {
+            let class = u16::try_from(classes.len()).unwrap_or(u16::MAX);
+            classes.push(orders.clone().map(Arc::from));
+            known.insert(orders, class);
+            class
         });
         class_of.push(class);
     }

@@ -25,6 +25,9 @@ use crate::zone::{Zone, ZoneError};
 /// How often files are looked at: a drain takes effect within a second.
 const LOOK: Duration = Duration::from_millis(250);
 
+/// How long a file has to be left alone before it is read: files are written in steps.
+const SETTLE: Duration = Duration::from_millis(100);
+
 /// How long signatures are used before they are made anew; they hold for a week.
 const SIGNATURES_AGE_MAX: Duration = Duration::from_secs(86_400);
 
@@ -164,6 +167,13 @@ struct Seen {
     signed: SystemTime,
 }
 
+impl Seen {
+    fn is_as(&self, before: &Self) -> bool {
+        [&self.orders, &self.tls, &self.others, &self.geo_db]
+            == [&before.orders, &before.tls, &before.others, &before.geo_db]
+    }
+}
+
 impl Watch {
     fn look(&self) -> Seen {
         let orders = self.state_dir.as_ref().map(StateDir::overrides_path);
@@ -180,12 +190,12 @@ impl Watch {
     /// Watches until dropped.
     pub(super) async fn run(mut self) {
         let mut seen = self.look();
-        // What a look found changed is read when the next look finds the same: files are written
-        // in steps.
+        // What a look found changed is read when the next look finds the same.
         let mut before = self.look();
+        let mut next = LOOK;
         loop {
             let asked = tokio::select! {
-                () = tokio::time::sleep(LOOK) => false,
+                () = tokio::time::sleep(next) => false,
                 () = self.reload.notified() => true,
             };
             let now = self.look();
@@ -213,6 +223,7 @@ impl Watch {
                 }
                 self.reload(geo_db && self.files.geo_db.is_some()).await;
             }
+            next = if now.is_as(&before) { LOOK } else { SETTLE };
             before = now;
         }
     }
