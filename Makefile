@@ -3,7 +3,7 @@
 BIN := $(or $(CARGO_TARGET_DIR),target)/debug/meridian
 export PATH := $(HOME)/.cargo/bin:$(PATH)
 
-.PHONY: demo test test-web lint bench bench-dns equality-dns conformance-dns data data-check tools
+.PHONY: demo test test-web lint bench bench-dns equality-dns conformance-dns fuzz-dns data data-check tools
 
 demo: tools             ## the whole house on this machine, with a tour; Ctrl-C ends it
 	cargo build --locked --bin meridian
@@ -35,6 +35,9 @@ conformance-dns: tools  ## the name server against other people's tools, offline
 	cargo build --locked -p meridian-geo-routing --bin geo-routing
 	scripts/install-dns-tools
 	geo-routing/tests/conformance/run $(dir $(BIN))geo-routing $(ARGS)
+
+fuzz-dns: tools         ## chance thrown at the name server, a minute of it; the last line is JSON
+	scripts/fuzz-dns $(ARGS)
 
 data:                   ## rebuilds data/ from the named packages
 	python3 data/build.py
