@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use std::hash::Hasher;
 use std::net::IpAddr;
 
+pub use meridian_regions::Steering;
 use meridian_regions::{Coordinates, RegionId, Registry, State};
 use serde::{Deserialize, Serialize};
 use siphasher::sip::SipHasher13;
@@ -30,17 +31,6 @@ pub enum Condition {
 
 /// The condition of each region; one that is missing is healthy.
 pub type Live = HashMap<RegionId, Condition>;
-
-/// What the regions of a host are ranked by.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Steering {
-    /// The region that lists the country, else the nearest by biased great-circle distance.
-    #[default]
-    Nearest,
-    /// The region that lists the country, else the one that claims its continent.
-    Map,
-}
 
 /// Both, in the order in which rankings are kept.
 pub(crate) const STEERINGS: [Steering; 2] = [Steering::Nearest, Steering::Map];
@@ -157,8 +147,9 @@ pub(crate) struct Route {
 /// Walks a ranking. `None` only if the fence holds no region that serves anybody.
 ///
 /// The first region that nothing speaks against takes its weight's share, the next one its share
-/// of the rest, and so on. If something speaks against each: the nearest that is alive but
-/// draining, else the nearest that is sick, never one outside the fence.
+/// of the rest, and so on; the last one takes all who come so far. If something speaks against
+/// each: the nearest that is alive but draining, else the nearest that is sick, never one outside
+/// the fence.
 pub(crate) fn route(order: &[RegionId], live: &Live, fence: Option<&str>) -> Option<Route> {
     let mut shares: Vec<(RegionId, u8)> = Vec::new();
     for region in order.iter().filter(|region| against(**region, live, fence).is_none()) {
@@ -167,11 +158,9 @@ pub(crate) fn route(order: &[RegionId], live: &Live, fence: Option<&str>) -> Opt
             break;
         }
     }
-    if let Some((first, _)) = shares.first().copied() {
-        // Whom every share passed over stays where it is nearest.
-        if shares.last().is_some_and(|(_, weight)| *weight < 100) {
-            shares.push((first, 100));
-        }
+    if let Some((_, weight)) = shares.last_mut() {
+        // Behind the last there is nobody to pass anybody on to.
+        *weight = 100;
         return Some(Route { shares, fail_static: false });
     }
     let first = |wanted: &[Skip]| {

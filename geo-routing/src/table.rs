@@ -16,7 +16,7 @@ use crate::clock;
 use crate::dnssec::{self, Encloser};
 use crate::ground::{Ground, Leaf, Node, Rrset, Stands, ZoneGround};
 use crate::location::{Found, Whereabouts};
-use crate::policy::{Client, Live, Route, SHARE_BITS_V4, SHARE_BITS_V6, orders, route};
+use crate::policy::{Client, Live, Route, SHARE_BITS_V4, SHARE_BITS_V6, order, orders, route};
 use crate::zone::CHAIN_MAX;
 
 /// What is said to a question about one name and type.
@@ -229,6 +229,23 @@ impl RoutingTable {
             }
         }
         answer
+    }
+
+    /// The parts of a place's clients that each region gets for a host, nearest first; nobody for a
+    /// host that is in no zone.
+    pub fn shares(&self, host: &str, place: &Whereabouts) -> Vec<(RegionId, f64)> {
+        let ground = &self.ground;
+        let mut hosts = ground.zones.iter().flat_map(|it| &it.zone.hosts);
+        let Some(host) = hosts.find(|it| it.name.to_ascii() == host) else { return Vec::new() };
+        let order = order(ground.registry, host.steering, place);
+        let route = route(&order, &self.live, host.fence.as_deref());
+        let mut rest = 1.0;
+        let part = |(region, weight): (RegionId, u8)| {
+            let part = rest * f64::from(weight) / 100.0;
+            rest -= part;
+            (region, part)
+        };
+        route.into_iter().flat_map(|route| route.shares).map(part).collect()
     }
 
     /// Every decision for a country's centre (`None`: unknown): the host in full, the country, and

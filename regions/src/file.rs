@@ -1,5 +1,8 @@
 //! The shape of the files: what a region and a jurisdiction say of themselves.
 
+use std::fmt;
+
+use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 
 use crate::place::{Continent, Coordinates, Country};
@@ -37,6 +40,8 @@ pub struct RegionFile {
     pub dns: Dns,
     /// Where it answers.
     pub endpoints: Endpoints,
+    /// Its private network.
+    pub network: Network,
     /// What it carries.
     pub capacity: Capacity,
     /// Whom to call.
@@ -66,6 +71,20 @@ pub enum State {
 }
 
 impl State {
+    /// The states that may follow; only these pass a review.
+    pub fn next(self) -> &'static [Self] {
+        match self {
+            Self::Planned => &[Self::Provisioning],
+            Self::Provisioning => &[Self::Joining],
+            Self::Joining => &[Self::Active],
+            Self::Active => &[Self::Draining],
+            Self::Draining => &[Self::Active, Self::Drained],
+            Self::Drained => &[Self::Removing],
+            Self::Removing => &[Self::Removed],
+            Self::Removed => &[],
+        }
+    }
+
     /// Whether the database has (or must have) this region.
     pub fn holds_rows(self) -> bool {
         !matches!(self, Self::Planned | Self::Provisioning | Self::Removed)
@@ -74,6 +93,21 @@ impl State {
     /// Whether DNS may send a newcomer here.
     pub fn takes_traffic(self) -> bool {
         matches!(self, Self::Active)
+    }
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Planned => "planned",
+            Self::Provisioning => "provisioning",
+            Self::Joining => "joining",
+            Self::Active => "active",
+            Self::Draining => "draining",
+            Self::Drained => "drained",
+            Self::Removing => "removing",
+            Self::Removed => "removed",
+        })
     }
 }
 
@@ -110,6 +144,16 @@ pub struct Endpoints {
     pub ipv6: Vec<std::net::Ipv6Addr>,
 }
 
+/// The private network of a region.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Network {
+    /// Its addresses, which no other region has: database nodes talk across regions.
+    pub cidr: Ipv4Net,
+    /// Failure domains of the cloud region, at least three.
+    pub zones: Vec<String>,
+}
+
 /// What a region carries.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -120,6 +164,8 @@ pub struct Capacity {
     pub nodes_min: u32,
     /// Most API nodes.
     pub nodes_max: u32,
+    /// Database nodes, a multiple of the zones.
+    pub database_nodes: u32,
 }
 
 /// Whom to call.
@@ -144,6 +190,30 @@ pub struct Jurisdiction {
     pub residents: Vec<Country>,
     /// Whether a request for personal data may be passed on, and to whom.
     pub forwarding: Forwarding,
+}
+
+/// A host that is answered for by region: an entry of `policy/hosts.json`. What else a name server
+/// says of it stands in its zone file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Host {
+    /// Only regions under this law, whatever fails.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fence: Option<String>,
+    /// What regions are ranked by.
+    #[serde(default)]
+    pub steering: Steering,
+}
+
+/// What the regions of a host are ranked by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Steering {
+    /// The region that lists the country, else the nearest by biased great-circle distance.
+    #[default]
+    Nearest,
+    /// The region that lists the country, else the one that claims its continent.
+    Map,
 }
 
 /// Whether a node may pass a request for personal data on to its home.

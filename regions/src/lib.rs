@@ -7,12 +7,16 @@
 //!
 //! It knows nothing of DNS packets, SQL or HTTP.
 
+mod change;
 mod file;
 mod place;
 mod registry;
 mod rules;
 
-pub use file::{Capacity, Contacts, Dns, Endpoints, Forwarding, Jurisdiction, RegionFile, State};
+pub use file::{
+    Capacity, Contacts, Dns, Endpoints, Forwarding, Host, Jurisdiction, Network, RegionFile, State,
+    Steering,
+};
 pub use place::{Continent, Coordinates, Country};
 pub use registry::{Home, RegionId, Registry};
 pub use rules::{Broken, Rule};

@@ -100,6 +100,19 @@ impl Continent {
     /// All seven.
     pub const ALL: [Self; 7] =
         [Self::Af, Self::An, Self::As, Self::Eu, Self::Na, Self::Oc, Self::Sa];
+
+    /// Its two letters.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Af => "AF",
+            Self::An => "AN",
+            Self::As => "AS",
+            Self::Eu => "EU",
+            Self::Na => "NA",
+            Self::Oc => "OC",
+            Self::Sa => "SA",
+        }
+    }
 }
 
 impl FromStr for Continent {

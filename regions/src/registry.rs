@@ -1,6 +1,6 @@
 //! The trusted set of regions, and the questions it answers.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::ops::Deref;
@@ -9,7 +9,8 @@ use std::path::Path;
 use include_dir::{Dir, include_dir};
 use serde::de::DeserializeOwned;
 
-use crate::file::{Jurisdiction, RegionFile};
+use crate::change;
+use crate::file::{Host, Jurisdiction, RegionFile};
 use crate::place::{Continent, Country};
 use crate::rules::{Broken, Draft, Rule, check};
 
@@ -85,6 +86,7 @@ struct Inner {
     regions: Vec<RegionFile>,
     jurisdictions: BTreeMap<String, Jurisdiction>,
     unhomed: BTreeMap<Country, String>,
+    hosts: BTreeMap<String, Host>,
 }
 
 impl Registry {
@@ -102,58 +104,40 @@ impl Registry {
 
     /// The regions of a directory laid out like `regions/`.
     pub fn from_dir(dir: &Path) -> Result<Self, Broken> {
-        let mut files = Vec::new();
-        for sub in ["", "policy"] {
-            let entries = std::fs::read_dir(dir.join(sub)).map_err(|error| {
-                unreadable(&dir.join(sub), &error, "give a directory laid out like regions/")
-            })?;
-            for entry in entries.flatten() {
-                let path = entry.path();
-                if path.extension().is_some_and(|extension| extension == "json") {
-                    let text = std::fs::read_to_string(&path)
-                        .map_err(|error| unreadable(&path, &error, "make the file readable"))?;
-                    let name = entry.file_name().to_string_lossy().into_owned();
-                    files.push((Path::new(sub).join(name).to_string_lossy().into_owned(), text));
-                }
-            }
-        }
-        files.sort();
-        Self::from_files(files.into_iter())
+        Self::from_files(read(dir)?.into_iter())
+    }
+
+    /// The same, as the next revision of another directory: every step in between must be one that
+    /// a region's life allows.
+    pub fn from_dir_after(before: &Path, dir: &Path) -> Result<Self, Broken> {
+        Self::from_files_after(read(before)?.into_iter(), read(dir)?.into_iter())
     }
 
     /// Parses and checks `(path, text)` pairs; paths are relative to the directory.
     pub fn from_files(files: impl Iterator<Item = (String, String)>) -> Result<Self, Broken> {
-        let mut broken = Vec::new();
-        let mut stems = HashMap::new();
-        let mut draft =
-            Draft { regions: Vec::new(), jurisdictions: BTreeMap::new(), unhomed: BTreeMap::new() };
-        for (path, text) in files {
-            match path.as_str() {
-                "policy/jurisdictions.json" => {
-                    draft.jurisdictions = parse(&path, &text, &mut broken).unwrap_or_default();
-                }
-                "policy/unhomed.json" => {
-                    draft.unhomed = parse(&path, &text, &mut broken).unwrap_or_default();
-                }
-                _ => {
-                    if let Some(region) = parse::<RegionFile>(&path, &text, &mut broken) {
-                        let stem = path.trim_end_matches(".json").to_owned();
-                        stems.insert(region.name.clone(), stem);
-                        draft.regions.push(region);
-                    }
-                }
-            }
-        }
-        draft.regions.sort_by(|a, b| a.name.cmp(&b.name));
-        if broken.is_empty() {
-            broken = check(&draft, &stems);
-        }
+        let draft = draft(files)?;
+        let broken = check(&draft);
+        Self::keep(draft, broken)
+    }
+
+    /// The same, as the next revision of other files, which only have to be readable.
+    pub fn from_files_after(
+        before: impl Iterator<Item = (String, String)>,
+        files: impl Iterator<Item = (String, String)>,
+    ) -> Result<Self, Broken> {
+        let (before, draft) = (draft(before)?, draft(files)?);
+        let mut broken = check(&draft);
+        broken.extend(change::check(&before, &draft));
+        Self::keep(draft, broken)
+    }
+
+    fn keep(draft: Draft, broken: Vec<Rule>) -> Result<Self, Broken> {
         if !broken.is_empty() {
             return Err(Broken(broken));
         }
-        let Draft { regions, jurisdictions, unhomed } = draft;
+        let Draft { regions, jurisdictions, unhomed, hosts, .. } = draft;
         // Leaked on purpose: a process loads its regions once, and ids point into them for ever.
-        Ok(Self(Box::leak(Box::new(Inner { regions, jurisdictions, unhomed }))))
+        Ok(Self(Box::leak(Box::new(Inner { regions, jurisdictions, unhomed, hosts }))))
     }
 
     /// Every region, whatever its state, by name.
@@ -220,15 +204,69 @@ impl Registry {
         &self.0.jurisdictions
     }
 
+    /// The hosts that are answered for by region, relative to the zone.
+    pub fn hosts(&self) -> &'static BTreeMap<String, Host> {
+        &self.0.hosts
+    }
+
     /// The same regions answering elsewhere: a demo's loopback addresses, a test's ports.
     pub fn with_endpoints(&self, mut change: impl FnMut(&mut RegionFile)) -> Self {
         let mut regions = self.0.regions.clone();
         regions.iter_mut().for_each(&mut change);
-        let Inner { jurisdictions, unhomed, .. } = self.0;
-        let inner =
-            Inner { regions, jurisdictions: jurisdictions.clone(), unhomed: unhomed.clone() };
+        let Inner { jurisdictions, unhomed, hosts, .. } = self.0;
+        let (jurisdictions, unhomed) = (jurisdictions.clone(), unhomed.clone());
+        let inner = Inner { regions, jurisdictions, unhomed, hosts: hosts.clone() };
         Self(Box::leak(Box::new(inner)))
     }
+}
+
+/// Everything in a directory that counts, by its path inside.
+fn read(dir: &Path) -> Result<Vec<(String, String)>, Broken> {
+    let mut files = Vec::new();
+    for sub in ["", "policy"] {
+        let entries = std::fs::read_dir(dir.join(sub)).map_err(|error| {
+            unreadable(&dir.join(sub), &error, "give a directory laid out like regions/")
+        })?;
+        for entry in entries.flatten() {
+            let path = entry.path();
+            if path.extension().is_some_and(|extension| extension == "json") {
+                let text = std::fs::read_to_string(&path)
+                    .map_err(|error| unreadable(&path, &error, "make the file readable"))?;
+                let name = entry.file_name().to_string_lossy().into_owned();
+                files.push((Path::new(sub).join(name).to_string_lossy().into_owned(), text));
+            }
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// The files by their meaning; a refusal names each that does not fit its shape.
+fn draft(files: impl Iterator<Item = (String, String)>) -> Result<Draft, Broken> {
+    let mut broken = Vec::new();
+    let mut draft = Draft::default();
+    for (path, text) in files {
+        match path.as_str() {
+            "policy/jurisdictions.json" => {
+                draft.jurisdictions = parse(&path, &text, &mut broken).unwrap_or_default();
+            }
+            "policy/hosts.json" => {
+                draft.hosts = parse(&path, &text, &mut broken).unwrap_or_default();
+            }
+            "policy/unhomed.json" => {
+                draft.unhomed = parse(&path, &text, &mut broken).unwrap_or_default();
+            }
+            _ => {
+                if let Some(region) = parse::<RegionFile>(&path, &text, &mut broken) {
+                    let stem = path.trim_end_matches(".json").to_owned();
+                    draft.stems.insert(region.name.clone(), stem);
+                    draft.regions.push(region);
+                }
+            }
+        }
+    }
+    draft.regions.sort_by(|a, b| a.name.cmp(&b.name));
+    if broken.is_empty() { Ok(draft) } else { Err(Broken(broken)) }
 }
 
 fn parse<T: DeserializeOwned>(path: &str, text: &str, broken: &mut Vec<Rule>) -> Option<T> {

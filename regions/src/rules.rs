@@ -3,11 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 
-use crate::file::{Jurisdiction, RegionFile, State};
+use ipnet::Ipv4Net;
+
+use crate::file::{Host, Jurisdiction, RegionFile, State};
 use crate::place::{Continent, Country};
 
 /// Fewest active regions: with fewer the database cannot survive the loss of one.
 const ACTIVE_MIN: usize = 3;
+
+/// Fewest zones of a region: a quorum of three outlives the loss of one.
+const ZONES_MIN: usize = 3;
 
 /// A broken rule: which, where, and what to do about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,10 +38,14 @@ impl fmt::Display for Broken {
 }
 
 /// The parsed directory, before anyone trusts it.
+#[derive(Default)]
 pub(crate) struct Draft {
     pub(crate) regions: Vec<RegionFile>,
     pub(crate) jurisdictions: BTreeMap<String, Jurisdiction>,
     pub(crate) unhomed: BTreeMap<Country, String>,
+    pub(crate) hosts: BTreeMap<String, Host>,
+    /// The file that each region came in, without its ending.
+    pub(crate) stems: HashMap<String, String>,
 }
 
 struct Checker<'a> {
@@ -44,15 +53,17 @@ struct Checker<'a> {
     broken: Vec<Rule>,
 }
 
-pub(crate) fn check(draft: &Draft, stems: &HashMap<String, String>) -> Vec<Rule> {
+pub(crate) fn check(draft: &Draft) -> Vec<Rule> {
     let mut checker = Checker { draft, broken: Vec::new() };
-    checker.names(stems);
+    checker.names();
     checker.uniqueness();
     checker.primary();
     checker.active();
     checker.jurisdictions();
     checker.fallbacks();
     checker.steering();
+    checker.networks();
+    checker.hosts();
     checker.claims();
     checker.homes();
     checker.broken
@@ -63,9 +74,9 @@ impl Checker<'_> {
         self.broken.push(Rule { file: file.into(), advice: advice.into() });
     }
 
-    fn names(&mut self, stems: &HashMap<String, String>) {
+    fn names(&mut self) {
         for region in &self.draft.regions {
-            if let Some(stem) = stems.get(&region.name)
+            if let Some(stem) = self.draft.stems.get(&region.name)
                 && *stem != region.name
             {
                 self.say(
@@ -191,6 +202,68 @@ impl Checker<'_> {
         }
     }
 
+    /// A fence holds a region that serves, or there would be nobody to answer.
+    fn hosts(&mut self) {
+        let serves = |law: &str| {
+            let mut inside = self.draft.regions.iter().filter(|it| it.jurisdiction == law);
+            inside.any(|it| matches!(it.state, State::Active | State::Draining))
+        };
+        let mut advice = Vec::new();
+        for (name, host) in &self.draft.hosts {
+            let Some(law) = &host.fence else { continue };
+            if !self.draft.jurisdictions.contains_key(law) {
+                let list = "is not in policy/jurisdictions.json; add it first";
+                advice.push(format!("host \"{name}\": fence \"{law}\" {list}"));
+            } else if !serves(law) {
+                let want = "holds no region that serves; keep one, or take the host away first";
+                advice.push(format!("host \"{name}\": fence \"{law}\" {want}"));
+            }
+        }
+        for sentence in advice {
+            self.say("policy/hosts.json", sentence);
+        }
+    }
+
+    /// Private networks do not overlap, also with those of regions that are to come, and a region
+    /// has as many failure domains as a quorum needs.
+    fn networks(&mut self) {
+        let regions = &self.draft.regions;
+        let mut advice = Vec::new();
+        for (at, region) in regions.iter().enumerate() {
+            let cidr = region.network.cidr;
+            let file = format!("{}.json", region.name);
+            let inside = "10.0.0.0/8".parse().is_ok_and(|all: Ipv4Net| all.contains(&cidr));
+            if !inside || cidr != cidr.trunc() || !(16..=20).contains(&cidr.prefix_len()) {
+                let sentence = format!("network {cidr} is no /16 to /20 inside 10.0.0.0/8");
+                advice.push((file.clone(), sentence + "; write one, from its first address"));
+            }
+            if region.state != State::Removed {
+                let before = regions[..at].iter().filter(|other| other.state != State::Removed);
+                for other in before.filter(|other| {
+                    other.network.cidr.contains(&cidr) || cidr.contains(&other.network.cidr)
+                }) {
+                    let (theirs, name) = (other.network.cidr, &other.name);
+                    let sentence = format!("network {cidr} overlaps {theirs} of {name}");
+                    advice.push((file.clone(), sentence + "; choose one that nobody has"));
+                }
+            }
+            let zones: BTreeSet<&String> = region.network.zones.iter().collect();
+            if zones.len() < ZONES_MIN {
+                let sentence = format!("{} zone(s) named; a quorum needs {ZONES_MIN}", zones.len());
+                advice.push((file.clone(), sentence + " that fail apart, so name more"));
+            }
+            let nodes = region.capacity.database_nodes;
+            let share = u32::try_from(zones.len().max(1)).unwrap_or(u32::MAX);
+            if nodes == 0 || nodes % share != 0 {
+                let sentence = format!("{nodes} database nodes do not spread over {share} zones");
+                advice.push((file, sentence + " alike; write a multiple"));
+            }
+        }
+        for (file, sentence) in advice {
+            self.say(file, sentence);
+        }
+    }
+
     fn fallbacks(&mut self) {
         for region in &self.draft.regions {
             for name in &region.dns.fallbacks {
@@ -216,7 +289,9 @@ impl Checker<'_> {
         let mut advice = Vec::new();
         for continent in Continent::ALL {
             let claimants = names(alive().filter(|r| r.dns.continents.contains(&continent)));
-            if let Some(sentence) = claimed_once(&format!("continent {continent:?}"), &claimants) {
+            if let Some(sentence) =
+                claimed_once(&format!("continent {}", continent.code()), &claimants)
+            {
                 advice.push(sentence);
             }
         }

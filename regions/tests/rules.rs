@@ -1,7 +1,8 @@
 //! The shipped regions pass; every bad fixture is refused with a sentence that says what to do.
 //!
 //! A fixture in `tests/bad/` is a JSON merge patch (RFC 7396) over the shipped files, and what the
-//! refusal must say. Terraform's tests read the same fixtures.
+//! refusal must say; with a `base`, the patch is the next revision of that. Terraform's tests read
+//! the same fixtures.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -47,9 +48,31 @@ fn merge(target: &mut Value, patch: &Value) {
     }
 }
 
+/// The shipped files with a patch over them; `null` in the place of a file takes it away.
+fn patched(patch: &Value) -> BTreeMap<String, Value> {
+    let mut files = shipped();
+    for (name, patch) in patch.as_object().expect("a patch") {
+        match patch {
+            Value::Null => drop(files.remove(name).expect("a shipped file")),
+            patch => merge(files.get_mut(name).expect("a shipped file"), patch),
+        }
+    }
+    files
+}
+
+fn texts(files: &BTreeMap<String, Value>) -> impl Iterator<Item = (String, String)> {
+    files.iter().map(|(name, json)| (name.clone(), json.to_string()))
+}
+
+fn load_after(
+    before: &BTreeMap<String, Value>,
+    files: &BTreeMap<String, Value>,
+) -> Result<Registry, String> {
+    Registry::from_files_after(texts(before), texts(files)).map_err(|broken| broken.to_string())
+}
+
 fn load(files: &BTreeMap<String, Value>) -> Result<Registry, String> {
-    Registry::from_files(files.iter().map(|(name, json)| (name.clone(), json.to_string())))
-        .map_err(|broken| broken.to_string())
+    Registry::from_files(texts(files)).map_err(|broken| broken.to_string())
 }
 
 #[test]
@@ -66,16 +89,55 @@ fn every_bad_fixture_is_refused_with_its_own_sentence() {
     for entry in std::fs::read_dir(root().join("tests/bad")).expect("fixtures") {
         let path = entry.expect("a readable entry").path();
         let fixture = read(&path);
-        let mut files = shipped();
-        for (name, patch) in fixture["patch"].as_object().expect("a patch") {
-            merge(files.get_mut(name).expect("a shipped file"), patch);
-        }
+        let files = patched(&fixture["patch"]);
         let says = fixture["says"].as_str().expect("what it says");
-        let refusal = load(&files).expect_err(&format!("{} was accepted", path.display()));
+        let loaded = match fixture.get("base") {
+            None => load(&files),
+            Some(base) => load_after(&patched(base), &files),
+        };
+        let refusal = loaded.expect_err(&format!("{} was accepted", path.display()));
         assert!(refusal.contains(says), "{}: said {refusal}", path.display());
         tried += 1;
     }
-    assert!(tried >= 20, "only {tried} fixtures were found");
+    assert!(tried >= 35, "only {tried} fixtures were found");
+}
+
+#[test]
+fn a_region_lives_step_by_step_and_keeps_its_names() {
+    let state = |state: &str| {
+        let mut files = shipped();
+        // Its claims are somebody else's, so that it may come and go.
+        let mut claims =
+            files["eu-west.json"]["dns"]["continents"].as_array().expect("a list").clone();
+        claims.push("EU".into());
+        let came = serde_json::json!({ "state": state, "dns": { "continents": [] } });
+        let stays = serde_json::json!({ "dns": { "continents": claims } });
+        merge(files.get_mut("eu-west.json").expect("it"), &came);
+        merge(files.get_mut("eu-central.json").expect("it"), &stays);
+        files
+    };
+    let states = [
+        "planned",
+        "provisioning",
+        "joining",
+        "active",
+        "draining",
+        "drained",
+        "removing",
+        "removed",
+    ];
+    let mut legal = Vec::new();
+    for (from, before) in states.iter().enumerate() {
+        for (to, after) in states.iter().enumerate().filter(|(to, _)| *to != from) {
+            if load_after(&state(before), &state(after)).is_ok() {
+                legal.push((from, to));
+            }
+        }
+    }
+    assert_eq!(legal, [(0, 1), (1, 2), (2, 3), (3, 4), (4, 3), (4, 5), (5, 6), (6, 7)]);
+    for same in states {
+        assert!(load_after(&state(same), &state(same)).is_ok(), "{same} may stay");
+    }
 }
 
 #[test]

@@ -1,11 +1,12 @@
 //! Zone files that cannot be served: each is refused with a sentence that says what to do.
 
+use std::collections::BTreeMap;
 use std::time::SystemTime;
 
 use hickory_proto::op::ResponseCode;
 use hickory_proto::rr::RecordType;
 use meridian_geo_routing::{Ground, Sources, Zone};
-use meridian_regions::{Registry, State};
+use meridian_regions::{Host, Registry, State};
 
 use crate::asker::*;
 
@@ -123,4 +124,17 @@ async fn a_family_that_no_region_has_is_absent_for_everybody() {
     assert_eq!(answer.metadata.response_code, ResponseCode::NoError);
     assert!(answer.answers.is_empty());
     assert_eq!(echoed(&answer).unwrap().1, 0, "that holds for all");
+}
+
+/// Terraform reads hosts from the region files, this server from its zone.
+#[test]
+fn the_shipped_zone_and_the_region_files_name_the_same_hosts() {
+    let zone: toml::Table = MERIDIAN.parse().unwrap();
+    let mut hosts: BTreeMap<String, Host> = BTreeMap::new();
+    for (name, entry) in zone["hosts"].as_table().unwrap() {
+        let mut policy = entry.as_table().unwrap().clone();
+        policy.retain(|key, _| key == "fence" || key == "steering");
+        hosts.insert(name.clone(), policy.try_into().unwrap());
+    }
+    assert_eq!(&hosts, registry().hosts());
 }

@@ -1,0 +1,23 @@
+//! Terraform itself, run for real: what it refuses, what it computes, what it would change.
+//!
+//! Needs Terraform on the PATH, so each story is marked as ignored: `make terraform-test`.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop loudly")]
+
+/// Region files of another revision.
+mod revision;
+
+/// Terraform in a directory.
+mod root;
+
+/// What it makes of the files.
+mod records;
+
+/// What Route 53 makes of that.
+mod model;
+
+/// Bad input.
+mod fixtures;
+
+/// Route 53 and our own server.
+mod one_truth;
