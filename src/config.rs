@@ -202,8 +202,91 @@ pub enum RegionsAction {
         #[arg(long)]
         json: bool,
     },
-    /// Check the files; exit code 2 lists every broken rule.
-    Check,
+    /// Everything about one region.
+    Show {
+        /// Its name.
+        name: String,
+        /// Which database knows whether it drains.
+        #[command(flatten)]
+        database: MaybeDatabase,
+    },
+    /// Compare the files with their rules, and with what is there as far as it is named. Exit code
+    /// 0 the same, 2 something differs (each with what to do), 1 something could not be told.
+    Check(RegionsCheck),
+    /// Send nobody new to a region; who is there is served on. GeoDNS and Route 53 follow its
+    /// health within seconds.
+    Drain(Drain),
+    /// Send everybody to a region again.
+    Undrain {
+        /// Its name.
+        name: String,
+        /// Which database.
+        #[command(flatten)]
+        database: Database,
+    },
+    /// Drain a region whatever is left, and wait until its nodes say so or are gone.
+    Evacuate {
+        /// What a drain needs.
+        #[command(flatten)]
+        drain: Drain,
+        /// Longest wait, in seconds.
+        #[arg(long, default_value_t = 30)]
+        wait: u64,
+    },
+}
+
+/// Which database, if any.
+#[derive(Clone, Debug, Args)]
+pub struct MaybeDatabase {
+    /// As for `meridian migrate`; without it the database is not looked at.
+    #[arg(long = "database-url", env = "MERIDIAN_DATABASE_URL", hide_env_values = true)]
+    pub url: Option<DatabaseUrl>,
+}
+
+/// What to compare the files with.
+#[derive(Clone, Debug, Args)]
+pub struct RegionsCheck {
+    /// Regions, rows and drains of this database.
+    #[command(flatten)]
+    pub database: MaybeDatabase,
+    /// The revision that is live, a directory laid out like regions/: every step from there must be
+    /// one that a region's life allows.
+    #[arg(long)]
+    pub before: Option<PathBuf>,
+    /// The nodes of each serving region, at their public addresses.
+    #[arg(long, requires = "url")]
+    pub nodes: bool,
+    /// The answers of this name server, for people of twenty cities.
+    #[arg(long, requires = "url")]
+    pub dns: Option<SocketAddr>,
+    /// The zone file of that server, instead of the zone this build was made with.
+    #[arg(long, requires = "dns")]
+    pub zone: Option<PathBuf>,
+    /// What `terraform output -json` said of terraform/live/global.
+    #[arg(long, requires = "url")]
+    pub terraform: Option<PathBuf>,
+    /// As JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// A drain.
+#[derive(Clone, Debug, Args)]
+pub struct Drain {
+    /// Which region.
+    pub name: String,
+    /// Why, for other operators; nothing about travellers.
+    #[arg(long)]
+    pub reason: String,
+    /// When it ends by itself, as 2026-12-01T20:00:00Z.
+    #[arg(long)]
+    pub until: Option<jiff::Timestamp>,
+    /// Even if a host would have no region left.
+    #[arg(long)]
+    pub force: bool,
+    /// Which database.
+    #[command(flatten)]
+    pub database: Database,
 }
 
 /// An audit.

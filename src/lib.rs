@@ -14,6 +14,8 @@ pub mod demo;
 pub mod domain;
 /// The JSON API.
 pub mod http;
+/// Who takes nobody new, and whether what is there is what the files say.
+pub mod lifecycle;
 /// One region's API and worker in this process.
 pub mod node;
 /// Bookings and their life.

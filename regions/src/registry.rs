@@ -8,6 +8,7 @@ use std::path::Path;
 
 use include_dir::{Dir, include_dir};
 use serde::de::DeserializeOwned;
+use sha2::{Digest, Sha256};
 
 use crate::change;
 use crate::file::{Host, Jurisdiction, RegionFile};
@@ -87,6 +88,7 @@ struct Inner {
     jurisdictions: BTreeMap<String, Jurisdiction>,
     unhomed: BTreeMap<Country, String>,
     hosts: BTreeMap<String, Host>,
+    fingerprint: String,
 }
 
 impl Registry {
@@ -135,9 +137,10 @@ impl Registry {
         if !broken.is_empty() {
             return Err(Broken(broken));
         }
-        let Draft { regions, jurisdictions, unhomed, hosts, .. } = draft;
+        let Draft { regions, jurisdictions, unhomed, hosts, fingerprint, .. } = draft;
         // Leaked on purpose: a process loads its regions once, and ids point into them for ever.
-        Ok(Self(Box::leak(Box::new(Inner { regions, jurisdictions, unhomed, hosts }))))
+        let inner = Inner { regions, jurisdictions, unhomed, hosts, fingerprint };
+        Ok(Self(Box::leak(Box::new(inner))))
     }
 
     /// Every region, whatever its state, by name.
@@ -209,13 +212,20 @@ impl Registry {
         &self.0.hosts
     }
 
+    /// SHA-256 over the files, by which two programs know that they have read the same.
+    /// Terraform's registry computes the same: a line `path sha256` a file, ascending.
+    pub fn fingerprint(&self) -> &'static str {
+        &self.0.fingerprint
+    }
+
     /// The same regions answering elsewhere: a demo's loopback addresses, a test's ports.
     pub fn with_endpoints(&self, mut change: impl FnMut(&mut RegionFile)) -> Self {
         let mut regions = self.0.regions.clone();
         regions.iter_mut().for_each(&mut change);
-        let Inner { jurisdictions, unhomed, hosts, .. } = self.0;
+        let Inner { jurisdictions, unhomed, hosts, fingerprint, .. } = self.0;
         let (jurisdictions, unhomed) = (jurisdictions.clone(), unhomed.clone());
-        let inner = Inner { regions, jurisdictions, unhomed, hosts: hosts.clone() };
+        let (hosts, fingerprint) = (hosts.clone(), fingerprint.clone());
+        let inner = Inner { regions, jurisdictions, unhomed, hosts, fingerprint };
         Self(Box::leak(Box::new(inner)))
     }
 }
@@ -245,7 +255,9 @@ fn read(dir: &Path) -> Result<Vec<(String, String)>, Broken> {
 fn draft(files: impl Iterator<Item = (String, String)>) -> Result<Draft, Broken> {
     let mut broken = Vec::new();
     let mut draft = Draft::default();
+    let mut lines = Vec::new();
     for (path, text) in files {
+        lines.push(format!("{path} {}", hex(&text)));
         match path.as_str() {
             "policy/jurisdictions.json" => {
                 draft.jurisdictions = parse(&path, &text, &mut broken).unwrap_or_default();
@@ -266,7 +278,14 @@ fn draft(files: impl Iterator<Item = (String, String)>) -> Result<Draft, Broken>
         }
     }
     draft.regions.sort_by(|a, b| a.name.cmp(&b.name));
+    lines.sort();
+    draft.fingerprint = hex(&lines.join("\n"));
     if broken.is_empty() { Ok(draft) } else { Err(Broken(broken)) }
+}
+
+fn hex(text: &str) -> String {
+    let digest = Sha256::digest(text.as_bytes());
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn parse<T: DeserializeOwned>(path: &str, text: &str, broken: &mut Vec<Rule>) -> Option<T> {

@@ -46,6 +46,8 @@ pub(crate) struct Draft {
     pub(crate) hosts: BTreeMap<String, Host>,
     /// The file that each region came in, without its ending.
     pub(crate) stems: HashMap<String, String>,
+    /// Of all files as they are written.
+    pub(crate) fingerprint: String,
 }
 
 struct Checker<'a> {

@@ -13,6 +13,7 @@ use utoipa::ToSchema;
 
 use super::Api;
 use super::problem::{Code, Problem, ProblemDetails};
+use crate::store::Error;
 use crate::telemetry::metrics;
 
 /// Longest that a readiness check waits for the database.
@@ -38,6 +39,8 @@ pub struct Version {
     pub database: String,
     /// The schedule that is sold.
     pub schedule: String,
+    /// Fingerprint of the region files.
+    pub regions: String,
 }
 
 fn health(api: &Api, status: &'static str) -> Json<Health> {
@@ -54,7 +57,7 @@ pub async fn livez(State(api): State<Api>) -> Json<Health> {
 #[utoipa::path(get, path = "/readyz", tag = "health",
     responses((status = 200, body = Health), (status = 503, body = ProblemDetails)))]
 pub async fn readyz(State(api): State<Api>) -> Response {
-    ready(&api).await
+    ready(&api, async { api.store.ping().await.map(|()| false) }).await
 }
 
 /// The node has started: only a started node has a router.
@@ -63,25 +66,37 @@ pub async fn startupz(State(api): State<Api>) -> Json<Health> {
     health(&api, "ok")
 }
 
-/// What GeoDNS and load balancers ask: as `/readyz`, and 503 with `draining` while draining.
+/// What GeoDNS and Route 53 ask: as `/readyz`, and also 503 with `draining` while an operator has
+/// said that the region takes nobody new. Those who are there are served on.
 #[utoipa::path(get, path = "/edge-health", tag = "health",
     responses((status = 200, body = Health), (status = 503, body = Health)))]
 pub async fn edge_health(State(api): State<Api>) -> Response {
-    ready(&api).await
+    let asked = async { api.store.drain_reason(&api.region.name).await.map(|it| it.is_some()) };
+    ready(&api, asked).await
 }
 
-async fn ready(api: &Api) -> Response {
+/// Ready unless the node leaves, the database does not answer, or the answer is that it drains.
+async fn ready(api: &Api, asked: impl Future<Output = Result<bool, Error>>) -> Response {
     let answer = if api.draining.load(Ordering::Relaxed) {
-        (StatusCode::SERVICE_UNAVAILABLE, health(api, "draining")).into_response()
-    } else if let Ok(Ok(())) = tokio::time::timeout(PING_PATIENCE, api.store.ping()).await {
-        health(api, "ok").into_response()
+        drains(api)
     } else {
-        let detail = "the database does not answer; this node takes traffic again when it does";
-        Problem::new(Code::Unavailable, detail).into_response()
+        match tokio::time::timeout(PING_PATIENCE, asked).await {
+            Ok(Ok(false)) => health(api, "ok").into_response(),
+            Ok(Ok(true)) => drains(api),
+            Ok(Err(_)) | Err(_) => {
+                let detail =
+                    "the database does not answer; this node takes traffic again when it does";
+                Problem::new(Code::Unavailable, detail).into_response()
+            }
+        }
     };
     let ready = if answer.status().is_success() { 1.0 } else { 0.0 };
     ::metrics::gauge!("meridian_region_ready", "region" => api.region.name.clone()).set(ready);
     answer
+}
+
+fn drains(api: &Api) -> Response {
+    (StatusCode::SERVICE_UNAVAILABLE, health(api, "draining")).into_response()
 }
 
 /// Build, engine and schedule.
@@ -92,6 +107,7 @@ pub async fn version(State(api): State<Api>) -> Json<Version> {
         version: env!("CARGO_PKG_VERSION"),
         region: api.region.name.clone(),
         database: api.store.engine().to_string(),
+        regions: api.registry.fingerprint().to_owned(),
         schedule: format!("{} {} {:08x}", schedule.profile, schedule.seed, schedule.fingerprint),
     })
 }

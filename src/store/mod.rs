@@ -11,6 +11,7 @@ pub mod error;
 pub mod faults;
 pub mod idempotency;
 pub mod inventory;
+pub mod lifecycle;
 pub mod migrate;
 pub mod orders;
 pub mod read;

@@ -75,6 +75,7 @@ queries! {
     engine { version, ping }
     migrate { lock_take, lock_drop }
     catalogue { release_claim }
+    lifecycle { drain_set, drain_clear, drain_get, drains }
     travellers {
         directory_insert, directory_home, traveller_insert, traveller_exists, traveller_by_subject,
         session_insert, session_get, session_delete, session_purge,

@@ -13,6 +13,7 @@ mod audit;
 mod booking;
 mod idempotency;
 mod input;
+mod lifecycle;
 mod processes;
 mod residence;
 mod saga;

@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::asker::{Person, direct_offers, id, instant, new_key};
 use crate::lab::{Lab, Plan, connect, count, server, until};
 
-fn meridian() -> Command {
+pub(crate) fn meridian() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_meridian"));
     // A developer's own settings must not decide a test.
     for name in ["MERIDIAN_DATABASE_URL", "MERIDIAN_STATE_DIR", "MERIDIAN_REGIONS_DIR"] {
@@ -21,22 +21,22 @@ fn meridian() -> Command {
     command
 }
 
-fn run(command: &mut Command) -> Output {
+pub(crate) fn run(command: &mut Command) -> Output {
     command.output().unwrap()
 }
 
-fn words(output: &Output) -> String {
+pub(crate) fn words(output: &Output) -> String {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     format!("{}{}", text(&output.stdout), text(&output.stderr))
 }
 
-fn url_text(url: &DatabaseUrl) -> String {
+pub(crate) fn url_text(url: &DatabaseUrl) -> String {
     let (host, user, _) = url.host_user_port();
     format!("host={host} user={user} dbname={}", url.database_name())
 }
 
 /// A child that is killed when its test fails.
-struct Killed(Child);
+pub(crate) struct Killed(Child);
 
 impl Drop for Killed {
     fn drop(&mut self) {
@@ -47,7 +47,7 @@ impl Drop for Killed {
 
 impl Killed {
     /// Starts a program and reads its output up to a line that begins so.
-    fn start_until(command: &mut Command, begin: &str) -> (Self, String) {
+    pub(crate) fn start_until(command: &mut Command, begin: &str) -> (Self, String) {
         let mut child = Self(command.stdout(Stdio::piped()).spawn().unwrap());
         let mut lines = BufReader::new(child.0.stdout.take().unwrap()).lines();
         let line = lines.by_ref().map(Result::unwrap).find(|line| line.starts_with(begin));

@@ -20,7 +20,8 @@ const FLOOR: &[&str] = &[
     "cache",
 ];
 /// The verbs of the product. One may know another only as a crossing.
-const FEATURES: &[&str] = &["pricing", "search", "privacy", "travellers", "orders", "recommend"];
+const FEATURES: &[&str] =
+    &["pricing", "search", "privacy", "travellers", "orders", "recommend", "lifecycle"];
 
 /// What may stand in one room's `use`, besides the room itself.
 struct Room {
@@ -53,6 +54,7 @@ static ROOMS: &[Room] = &[
     room("travellers", &[FLOOR]),
     room("orders", &[FLOOR]),
     room("recommend", &[FLOOR]),
+    room("lifecycle", &[FLOOR, &["geo_routing"]]),
     room("worker", &[FLOOR, FEATURES]),
     room("http", &[FLOOR, FEATURES]),
     room("web", &[FLOOR, FEATURES, &["http"]]),

@@ -18,6 +18,16 @@ output "regions" {
   depends_on = [terraform_data.guard]
 }
 
+output "fingerprint" {
+  description = "SHA-256 over the files: nodes and `meridian regions check` compute the same."
+  value = sha256(join("\n", sort([
+    for file in concat(
+      tolist(fileset(var.regions_dir, "*.json")), tolist(fileset(var.regions_dir, "policy/*.json")),
+    ) : "${file} ${filesha256("${var.regions_dir}/${file}")}"
+  ])))
+  depends_on = [terraform_data.guard]
+}
+
 output "built" {
   description = "Names of the regions whose infrastructure exists."
   value       = sort(keys(local.built))
