@@ -213,6 +213,33 @@ pub enum RegionsAction {
     /// Compare the files with their rules, and with what is there as far as it is named. Exit code
     /// 0 the same, 2 something differs (each with what to do), 1 something could not be told.
     Check(RegionsCheck),
+    /// Print the steps from where the regions are to what the files say, and change nothing.
+    Plan {
+        /// Which database knows where they are.
+        #[command(flatten)]
+        database: Database,
+        /// Write the plan to this file, for `apply`.
+        #[arg(long)]
+        out: Option<PathBuf>,
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Carry out a plan; said again after a crash, it goes on where it was. Exit code 3: the next
+    /// step is another tool's, and is printed.
+    Apply {
+        /// What `plan --out` wrote.
+        plan: PathBuf,
+        /// A step of another tool that you have done; may be given several times.
+        #[arg(long)]
+        done: Vec<i64>,
+        /// Longest that a step may wait, in seconds.
+        #[arg(long, default_value_t = 300)]
+        wait: u64,
+        /// Which database.
+        #[command(flatten)]
+        database: Database,
+    },
     /// Send nobody new to a region; who is there is served on. GeoDNS and Route 53 follow its
     /// health within seconds.
     Drain(Drain),

@@ -1,24 +1,19 @@
 //! The command line: one function a subcommand, each only wiring rooms together.
 
 use std::io::{IsTerminal, Write};
-use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Parser;
-use jiff::Timestamp;
 use meridian::catalogue::{Catalogue, Schedule};
 use meridian::clock::Clock;
 use meridian::config::{
-    Audit, AuditWhat, CatalogueArgs, Cli, Command, Database, Demo, Drain, KeysArgs, Migrate,
-    NodeArgs, Regions, RegionsAction, RegionsCheck, Sandbox, Serve, Work, redirect,
+    Audit, AuditWhat, CatalogueArgs, Cli, Command, Database, Demo, KeysArgs, Migrate, NodeArgs,
+    Regions, Sandbox, Serve, Work, redirect,
 };
 use meridian::demo::house::House;
 use meridian::demo::tour::{Seen, tour};
-use meridian::lifecycle::check::Places;
-use meridian::lifecycle::drain::Word;
-use meridian::lifecycle::{self, drain};
 use meridian::node::{Node, NodeConfig, World};
 use meridian::places::PlaceIndex;
 use meridian::privacy::audit;
@@ -26,10 +21,13 @@ use meridian::privacy::keys::Keys;
 use meridian::store::{Store, StoreConfig, migrate as migrations};
 use meridian::suppliers::sandbox;
 use meridian::telemetry;
-use meridian_geo_routing::Zone;
-use meridian_regions::{RegionId, Registry};
+use meridian_regions::Registry;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
+
+/// `meridian regions …`.
+#[path = "main/regions.rs"]
+mod regions;
 
 /// Every request makes a few hundred small values; the system's allocator is the slower home for
 /// them.
@@ -38,6 +36,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// A check found something wrong.
 const FOUND: u8 = 2;
+/// The next step is another tool's.
+const YOURS: u8 = 3;
 /// Wrong usage, as in sysexits.h.
 const USAGE: u8 = 64;
 
@@ -73,10 +73,7 @@ fn main() -> ExitCode {
 async fn run(cli: Cli) -> Outcome {
     let registry = match (cli.registry(), &cli.command) {
         (Ok(registry), _) => registry,
-        (Err(broken), Command::Regions(_)) => {
-            eprintln!("{broken}");
-            return Ok(ExitCode::from(FOUND));
-        }
+        (Err(broken), Command::Regions(_)) => return Ok(refused(&broken)),
         (Err(broken), _) => return Err(broken.to_string()),
     };
     match cli.command {
@@ -85,8 +82,8 @@ async fn run(cli: Cli) -> Outcome {
         Command::Work(work) => run_work(registry, work).await,
         Command::Geodns(geodns) => geodns.run(cli.regions_dir.as_deref()).await,
         Command::Migrate(migrate) => run_migrate(registry, migrate).await,
-        Command::Regions(regions) => {
-            run_regions(registry, cli.regions_dir.as_deref(), regions).await
+        Command::Regions(Regions { action }) => {
+            regions::run(registry, cli.regions_dir.as_deref(), action).await
         }
         Command::Audit(audit) => run_audit(registry, audit).await,
         Command::Catalogue(catalogue) => run_catalogue(&catalogue),
@@ -97,6 +94,12 @@ async fn run(cli: Cli) -> Outcome {
         }
         Command::Openapi => print_json(&meridian::http::openapi()),
     }
+}
+
+/// Region files that break a rule: a finding, not a failure.
+fn refused(broken: &meridian_regions::Broken) -> ExitCode {
+    eprintln!("{broken}");
+    ExitCode::from(FOUND)
 }
 
 fn text(error: impl std::error::Error) -> String {
@@ -261,124 +264,6 @@ async fn run_migrate(registry: Registry, migrate: Migrate) -> Outcome {
         report.regions.len(),
     ));
     Ok(ExitCode::SUCCESS)
-}
-
-async fn run_regions(registry: Registry, cli_dir: Option<&Path>, regions: Regions) -> Outcome {
-    match regions.action {
-        RegionsAction::Check(check) => check_regions(registry, cli_dir, check).await,
-        RegionsAction::Show { name, database } => {
-            let region = named(registry, &name)?;
-            let mut json = serde_json::to_value(&*region).map_err(text)?;
-            if let Some(url) = database.url {
-                let store = Store::open(&StoreConfig::new(url)).await.map_err(text)?;
-                let drains = store.drains().await.map_err(text)?;
-                let drain = drains.into_iter().find(|it| it.region == region.name);
-                json["drain"] = serde_json::to_value(drain).map_err(text)?;
-                store.close();
-            }
-            say(&serde_json::to_string_pretty(&json).map_err(text)?);
-            Ok(ExitCode::SUCCESS)
-        }
-        RegionsAction::Drain(drain) => {
-            let since = drain_region(registry, &drain, drain.force).await?;
-            let name = &drain.name;
-            say(&format!(
-                "{name} takes nobody new since {since}; name servers follow within a probe and \
-                 the time to live of an answer. `meridian regions undrain {name}` takes it back."
-            ));
-            Ok(ExitCode::SUCCESS)
-        }
-        RegionsAction::Undrain { name, database } => {
-            let region = named(registry, &name)?;
-            let store = Store::open(&StoreConfig::new(database.url)).await.map_err(text)?;
-            let was = drain::undrain(&store, region).await.map_err(text)?;
-            store.close();
-            let said = if was { "takes everybody again" } else { "took everybody already" };
-            say(&format!("{name} {said}"));
-            Ok(ExitCode::SUCCESS)
-        }
-        RegionsAction::Evacuate { drain, wait } => {
-            let since = drain_region(registry, &drain, true).await?;
-            say(&format!("{} takes nobody new since {since}", drain.name));
-            let region = named(registry, &drain.name)?;
-            let gone = drain::until_seen(region, Duration::from_secs(wait)).await.map_err(text)?;
-            say(&format!("{} {gone}", drain.name));
-            Ok(ExitCode::SUCCESS)
-        }
-        RegionsAction::List { json: true } => {
-            let files: Vec<_> = registry.all().map(|region| (*region).clone()).collect();
-            print_json(&files)
-        }
-        RegionsAction::List { json: false } => {
-            for region in registry.all() {
-                say(&format!(
-                    "{:<14} {:<5} {:<12} {:<4} homes {:>3} countries   {}",
-                    region.name,
-                    region.id_tag,
-                    region.state.to_string(),
-                    region.jurisdiction,
-                    region.homes.len(),
-                    region.endpoints.api,
-                ));
-            }
-            Ok(ExitCode::SUCCESS)
-        }
-    }
-}
-
-fn named(registry: Registry, name: &str) -> Result<RegionId, String> {
-    let known: Vec<String> = registry.all().map(|region| region.name.clone()).collect();
-    let none = || format!("there is no region \"{name}\"; there are {}", known.join(", "));
-    registry.by_name(name).ok_or_else(none)
-}
-
-async fn drain_region(registry: Registry, it: &Drain, force: bool) -> Result<Timestamp, String> {
-    let region = named(registry, &it.name)?;
-    let store = Store::open(&StoreConfig::new(it.database.url.clone())).await.map_err(text)?;
-    let word = Word { reason: it.reason.clone(), until: it.until, force };
-    let since = drain::drain(&store, registry, region, &word, Clock::default().now()).await;
-    store.close();
-    since.map_err(text)
-}
-
-async fn check_regions(registry: Registry, dir: Option<&Path>, check: RegionsCheck) -> Outcome {
-    if let Some(before) = &check.before {
-        let Some(dir) = dir else {
-            return Err("--before needs --regions-dir: compare a directory with a directory".into());
-        };
-        if let Err(broken) = Registry::from_dir_after(before, dir) {
-            eprintln!("{broken}");
-            return Ok(ExitCode::from(FOUND));
-        }
-    }
-    let Some(url) = check.database.url else {
-        say(&format!("{} regions keep every rule", registry.all().count()));
-        return Ok(ExitCode::SUCCESS);
-    };
-    let zone = match &check.zone {
-        Some(path) => Zone::from_path(path).map_err(text)?,
-        None => Zone::embedded(),
-    };
-    let terraform = match &check.terraform {
-        Some(path) => Some(std::fs::read_to_string(path).map_err(text)?),
-        None => None,
-    };
-    let places = Places { nodes: check.nodes, dns: check.dns, zone: Some(zone), terraform };
-    let store = Store::open(&StoreConfig::new(url)).await.map_err(text)?;
-    let report = lifecycle::check::check(&store, registry, &places).await;
-    store.close();
-    if check.json {
-        print_json(&report)?;
-    } else {
-        say(&report.to_string());
-    }
-    Ok(if !report.differences.is_empty() {
-        ExitCode::from(FOUND)
-    } else if !report.unknown.is_empty() {
-        ExitCode::FAILURE
-    } else {
-        ExitCode::SUCCESS
-    })
 }
 
 async fn run_audit(registry: Registry, audit: Audit) -> Outcome {

@@ -1,6 +1,7 @@
 //! The shape of the files: what a region and a jurisdiction say of themselves.
 
 use std::fmt;
+use std::str::FromStr;
 
 use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
@@ -108,6 +109,15 @@ impl fmt::Display for State {
             Self::Removing => "removing",
             Self::Removed => "removed",
         })
+    }
+}
+
+impl FromStr for State {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        serde_json::from_value(serde_json::Value::String(text.to_owned()))
+            .map_err(|_| format!("\"{text}\" is no state of a region's life"))
     }
 }
 

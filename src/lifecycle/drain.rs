@@ -95,11 +95,13 @@ pub async fn undrain(store: &Store, region: RegionId) -> Result<bool, Error> {
     store.drain_clear(Deadline::after(PATIENCE), &region.name).await
 }
 
-/// How an evacuated region looks from outside.
+/// How a region looks from outside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Seen {
-    /// Its nodes say that it drains.
-    Draining,
+    /// Its nodes are ready for everybody.
+    Open,
+    /// Its nodes say no: it drains, or is not well.
+    Closed,
     /// Nobody answers there.
     Gone,
 }
@@ -107,8 +109,9 @@ pub enum Seen {
 impl fmt::Display for Seen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Draining => "says that it drains",
-            Self::Gone => "does not answer any more",
+            Self::Open => "says that it takes everybody",
+            Self::Closed => "says that it takes nobody new",
+            Self::Gone => "does not answer",
         })
     }
 }
@@ -124,22 +127,33 @@ pub struct StillOpen {
     url: String,
 }
 
-/// Waits until a region's health path says no.
-pub async fn until_seen(region: RegionId, patience: Duration) -> Result<Seen, StillOpen> {
-    let url = format!("{}{HEALTH_PATH}", region.endpoints.api);
+/// Asks a region what name servers ask it.
+pub async fn look(region: RegionId) -> Seen {
     let client = reqwest::Client::builder().timeout(PATIENCE).build();
     let client = client.expect("a client without options can be built");
+    match client.get(health_url(region)).send().await {
+        Err(_) => Seen::Gone,
+        Ok(answer) if answer.status().is_success() => Seen::Open,
+        Ok(_) => Seen::Closed,
+    }
+}
+
+/// Waits until a region takes nobody new.
+pub async fn until_closed(region: RegionId, patience: Duration) -> Result<Seen, StillOpen> {
     let deadline = Deadline::after(patience);
     loop {
-        match client.get(&url).send().await {
-            Err(_) => return Ok(Seen::Gone),
-            Ok(answer) if !answer.status().is_success() => return Ok(Seen::Draining),
-            Ok(_) if deadline.passed() => {
-                return Err(StillOpen { region: region.name.clone(), url });
+        match look(region).await {
+            Seen::Open if deadline.passed() => {
+                return Err(StillOpen { region: region.name.clone(), url: health_url(region) });
             }
-            Ok(_) => tokio::time::sleep(LOOK_EVERY).await,
+            Seen::Open => tokio::time::sleep(LOOK_EVERY).await,
+            seen => return Ok(seen),
         }
     }
+}
+
+fn health_url(region: RegionId) -> String {
+    format!("{}{HEALTH_PATH}", region.endpoints.api)
 }
 
 /// A host that only this region still takes anybody new for.

@@ -1,6 +1,9 @@
-//! What operators said of regions.
+//! What operators said of regions, how far each is in its life, and how far a plan has got.
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
+use meridian_regions::{RegionId, State};
 
 use super::release::Never;
 use super::{Abort, Error, Store, sql};
@@ -68,6 +71,106 @@ impl Store {
                 async move {
                     let cleared = tx.run(&sql::lifecycle::drain_clear, &[&region]).await?;
                     Ok::<_, Abort<Never>>(cleared > 0)
+                }
+            })
+            .await;
+        outcome.map_err(Abort::into_error)
+    }
+
+    /// Where each region is in its life, by name.
+    pub async fn lives(&self) -> Result<BTreeMap<String, State>, Error> {
+        let rows = self.fresh().all(&sql::lifecycle::lives, &[]).await?;
+        let life = |row: &tokio_postgres::Row| {
+            let (region, state): (String, String) = (row.get("region"), row.get("state"));
+            let state = state.parse().map_err(|_| {
+                Error::Unreadable(format!("region_life has the state \"{state}\" for {region}"))
+            })?;
+            Ok((region, state))
+        };
+        rows.iter().map(life).collect()
+    }
+
+    /// A region has got so far.
+    pub async fn life_set(
+        &self,
+        deadline: Deadline,
+        region: &str,
+        state: State,
+    ) -> Result<(), Error> {
+        let state = state.to_string();
+        self.write("life_set", deadline, &sql::lifecycle::life_set, [region, &state]).await
+    }
+
+    /// The steps of a plan that are done, and those that were begun and are not.
+    pub async fn steps(&self, plan: &str) -> Result<(BTreeSet<i64>, BTreeSet<i64>), Error> {
+        let rows = self.fresh().all(&sql::lifecycle::steps, &[&plan]).await?;
+        let (mut done, mut begun) = (BTreeSet::new(), BTreeSet::new());
+        for row in &rows {
+            let ended: Option<Timestamp> = row.get("ended_at");
+            if ended.is_some() { &mut done } else { &mut begun }.insert(row.get("number"));
+        }
+        Ok((done, begun))
+    }
+
+    /// A step is begun.
+    pub async fn step_begin(
+        &self,
+        deadline: Deadline,
+        plan: &str,
+        number: i64,
+        title: &str,
+    ) -> Result<(), Error> {
+        let outcome = self
+            .tx("step_begin", deadline, |tx| {
+                let (plan, title) = (plan.to_owned(), title.to_owned());
+                async move {
+                    tx.run(&sql::lifecycle::step_begin, &[&plan, &number, &title]).await?;
+                    Ok::<_, Abort<Never>>(())
+                }
+            })
+            .await;
+        outcome.map_err(Abort::into_error)
+    }
+
+    /// A step is done.
+    pub async fn step_end(&self, deadline: Deadline, plan: &str, number: i64) -> Result<(), Error> {
+        let outcome = self
+            .tx("step_end", deadline, |tx| {
+                let plan = plan.to_owned();
+                async move {
+                    tx.run(&sql::lifecycle::step_end, &[&plan, &number]).await?;
+                    Ok::<_, Abort<Never>>(())
+                }
+            })
+            .await;
+        outcome.map_err(Abort::into_error)
+    }
+
+    /// The regions that a CockroachDB cluster has nodes in.
+    pub async fn cluster_regions(&self) -> Result<BTreeSet<String>, Error> {
+        let rows = self.fresh().all(&sql::CLUSTER_REGIONS_COCKROACH, &[]).await?;
+        Ok(rows.iter().map(|row| row.get("region")).collect())
+    }
+
+    /// Orders of a region that a node is working on now.
+    pub async fn orders_leased(&self, region: RegionId) -> Result<i64, Error> {
+        let row = self.fresh().one(&sql::lifecycle::orders_leased, &[&region.locality]).await?;
+        Ok(row.get("orders"))
+    }
+
+    async fn write(
+        &self,
+        name: &'static str,
+        deadline: Deadline,
+        query: &'static sql::Query,
+        words: [&str; 2],
+    ) -> Result<(), Error> {
+        let outcome = self
+            .tx(name, deadline, |tx| {
+                let [first, second] = words.map(str::to_owned);
+                async move {
+                    tx.run(query, &[&first, &second]).await?;
+                    Ok::<_, Abort<Never>>(())
                 }
             })
             .await;

@@ -5,6 +5,7 @@
 //! keeps the history and refuses a landed file that was changed. Regions are not migrations: they
 //! come from `regions/`, before the tables on CockroachDB and after them on PostgreSQL.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use include_dir::{Dir, include_dir};
@@ -88,7 +89,7 @@ pub async fn migrate(url: &DatabaseUrl, registry: &Registry) -> Result<Report, E
     let store =
         Store::open(&StoreConfig { connections_max: 2, ..StoreConfig::new(url.clone()) }).await?;
     let engine = store.engine();
-    let (mut client, driver) = connect::single(url, None).await?;
+    let (client, driver) = connect::single(url, None).await?;
     run_all(&client, regions::session(engine.is_cockroach())).await?;
     let mut ran = Vec::new();
     if engine.is_cockroach() {
@@ -97,22 +98,88 @@ pub async fn migrate(url: &DatabaseUrl, registry: &Registry) -> Result<Report, E
     let migrations = rendered(engine.is_cockroach());
     let lock = migrations.iter().find(|m| m.name.ends_with(LOCK_TABLE));
     make_lock(&client, &lock.expect("the lock's own migration").text).await?;
-    let holder = uuid::Uuid::new_v4().to_string();
-    take_lock(&client, &holder).await?;
-    let mut result = apply(&mut client, &migrations).await;
+    let mut lock = Lock::over(client, driver).await?;
+    let mut result = apply(&mut lock.client, &migrations).await;
     if result.is_ok() && !engine.is_cockroach() {
-        match partitions(&client, engine, url, registry).await {
+        match partitions(&lock.client, engine, url, registry).await {
             Ok(made) => ran = made,
             Err(error) => result = Err(error),
         }
     }
-    #[expect(clippy::disallowed_methods, reason = "the lock lives outside any transaction")]
-    client.execute(sql::migrate::lock_drop.text, &[&holder]).await?;
+    if result.is_ok() {
+        result = first_lives(&store, registry).await.and(result);
+    }
+    lock.release().await?;
     let applied = result?;
-    drop(client);
-    driver.abort();
     store.close();
     Ok(Report { engine: engine.to_string(), applied, regions: ran })
+}
+
+/// A database that knows of no life takes the files at their word; later, steps change it.
+async fn first_lives(store: &Store, registry: &Registry) -> Result<(), Error> {
+    if !store.lives().await?.is_empty() {
+        return Ok(());
+    }
+    for region in registry.all() {
+        let deadline = crate::clock::Deadline::after(LOCK_PATIENCE);
+        store.life_set(deadline, &region.name, region.state).await?;
+    }
+    Ok(())
+}
+
+/// What schema changes and steps of a region's life wait for: on CockroachDB they block each other,
+/// and two of either would undo one another anywhere. It runs out by itself if its holder dies.
+pub struct Lock {
+    client: tokio_postgres::Client,
+    driver: tokio::task::JoinHandle<()>,
+    holder: String,
+}
+
+impl Lock {
+    /// Waits for it, on a connection of its own.
+    pub async fn take(url: &DatabaseUrl, engine: Engine) -> Result<Self, Error> {
+        let (client, driver) = connect::single(url, None).await?;
+        run_all(&client, regions::session(engine.is_cockroach())).await?;
+        Self::over(client, driver).await
+    }
+
+    async fn over(
+        client: tokio_postgres::Client,
+        driver: tokio::task::JoinHandle<()>,
+    ) -> Result<Self, Error> {
+        let holder = uuid::Uuid::new_v4().to_string();
+        take_lock(&client, &holder).await?;
+        Ok(Self { client, driver, holder })
+    }
+
+    /// Holds it for ten more minutes; fails if somebody else has it by now.
+    pub async fn renew(&self) -> Result<(), Error> {
+        #[expect(clippy::disallowed_methods, reason = "the lock lives outside any transaction")]
+        let kept = self.client.query_opt(sql::migrate::lock_take.text, &[&self.holder]).await?;
+        let lost =
+            || Error::NotReady("the lock ran out and somebody else has it; try again".into());
+        kept.map(drop).ok_or_else(lost)
+    }
+
+    /// Runs a schema statement.
+    pub async fn run(&self, statement: &str) -> Result<(), Error> {
+        self.renew().await?;
+        run_all(&self.client, vec![statement.to_owned()]).await.map(drop)
+    }
+
+    /// The regions that a CockroachDB database has, or the partitions of a PostgreSQL one.
+    pub async fn present(&self, engine: Engine) -> Result<BTreeSet<String>, Error> {
+        regions::present(&self.client, engine).await
+    }
+
+    /// Lets others go on.
+    pub async fn release(self) -> Result<(), Error> {
+        #[expect(clippy::disallowed_methods, reason = "the lock lives outside any transaction")]
+        self.client.execute(sql::migrate::lock_drop.text, &[&self.holder]).await?;
+        drop(self.client);
+        self.driver.abort();
+        Ok(())
+    }
 }
 
 async fn partitions(
@@ -145,7 +212,8 @@ async fn take_lock(client: &tokio_postgres::Client, holder: &str) -> Result<(), 
         }
         if deadline.passed() {
             return Err(Error::NotReady(
-                "another migration holds the lock; wait for it, or for ten minutes if it died"
+                "another migration or step of a region's life holds the lock; wait for it, or for \
+                 ten minutes if it died"
                     .into(),
             ));
         }

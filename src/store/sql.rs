@@ -75,7 +75,10 @@ queries! {
     engine { version, ping }
     migrate { lock_take, lock_drop }
     catalogue { release_claim }
-    lifecycle { drain_set, drain_clear, drain_get, drains }
+    lifecycle {
+        drain_set, drain_clear, drain_get, drains, lives, life_set, steps, step_begin, step_end,
+        orders_leased,
+    }
     travellers {
         directory_insert, directory_home, traveller_insert, traveller_exists, traveller_by_subject,
         session_insert, session_get, session_delete, session_purge,
@@ -99,6 +102,8 @@ pub static LOCALITIES: EngineQuery = EngineQuery {
 pub static PLACEMENTS_POSTGRES: Query = query!(audit, "placements.postgres");
 /// Where the rows of one table's regions may lie on CockroachDB.
 pub static PLACEMENTS_COCKROACH: TableQuery = TableQuery(query!(audit, "placements.cockroach"));
+/// The regions that a CockroachDB cluster has nodes in.
+pub static CLUSTER_REGIONS_COCKROACH: Query = query!(lifecycle, "cluster_regions.cockroach");
 /// Rows of a table by region.
 pub static ROWS_PER_REGION: TableQuery = TableQuery(query!(audit, "rows_per_region"));
 /// Rows of a table without regions.

@@ -1,14 +1,17 @@
 //! A region's life while it runs: drained, taken back, evacuated; and whether what is there is what
 //! the files say.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 use std::process::Output;
 
+use meridian::lifecycle::plan::{self, Act};
+use meridian_regions::{Registry, State};
 use serde_json::{Value, json};
 
 use crate::asker::{Person, get};
-use crate::lab::{Lab, Plan, sql, until};
+use crate::lab::{Lab, Plan, count, sql, until};
 use crate::processes::{Killed, meridian, run, url_text, words};
 
 /// `meridian regions …` against the house's database.
@@ -99,9 +102,9 @@ async fn an_evacuation_waits_until_the_region_says_no_or_is_gone() {
     let args = ["evacuate", "eu-central", "--reason", "smoke in the hall"];
     let output = with_database(&lab, &args, &dir);
     let said = words(&output);
-    assert!(output.status.success() && said.contains("says that it drains"), "{said}");
+    assert!(output.status.success() && said.contains("says that it takes nobody new"), "{said}");
     let gone = with_database(&lab, &["evacuate", "eu-west", "--reason", "fire"], &dir);
-    assert!(words(&gone).contains("does not answer any more"), "{}", words(&gone));
+    assert!(words(&gone).contains("does not answer"), "{}", words(&gone));
 }
 
 /// Region files whose regions answer where the house's nodes do; gone when the story is over.
@@ -215,4 +218,251 @@ async fn a_change_of_files_is_held_against_the_live_revision() {
     let (code, said) = check(&state("drained"));
     assert_eq!(code, Some(2));
     assert!(said.contains("state goes from active to drained and may go to draining"), "{said}");
+}
+
+/// The exit code and the words of a plan, and of carrying it out.
+struct Planner<'a> {
+    lab: &'a Lab,
+    files: Files,
+    plan: PathBuf,
+}
+
+impl<'a> Planner<'a> {
+    fn of(lab: &'a Lab, change: impl Fn(&mut Value)) -> Self {
+        let files = Files::of(lab, change);
+        let plan = files.0.join("plan.txt");
+        Self { lab, files, plan }
+    }
+
+    fn regions(&self, args: &[&str]) -> (Option<i32>, String) {
+        let dir = ["--regions-dir", self.files.0.to_str().unwrap()];
+        let output = with_database(self.lab, args, &dir);
+        (output.status.code(), words(&output))
+    }
+
+    fn plan(&self) -> (Option<i32>, String) {
+        self.regions(&["plan", "--out", self.plan.to_str().unwrap()])
+    }
+
+    fn apply(&self, more: &[&str]) -> (Option<i32>, String) {
+        let plan = self.plan.to_str().unwrap();
+        self.regions(&[&["apply", plan, "--wait", "1"], more].concat())
+    }
+}
+
+fn state_of(region: &'static str, state: &'static str) -> impl Fn(&mut Value) {
+    move |file| {
+        if file["name"] == region {
+            file["state"] = state.into();
+        }
+    }
+}
+
+/// A fifth region, in the state given, that homes nobody yet.
+fn with_sydney(files: &Files, lab: &Lab, state: &str) {
+    let mut file = serde_json::to_value(&*lab.region("ap-southeast")).unwrap();
+    let mut dns = file["dns"].clone();
+    (dns["continents"], dns["weight"]) = (json!([]), json!(1));
+    let own = json!({
+        "name": "ap-south", "id_tag": "aps2", "locality": "ap-south", "state": state, "homes": [],
+        "dns": dns,
+        "network": { "cidr": "10.49.0.0/16", "zones": ["a", "b", "c"] },
+    });
+    for (key, value) in own.as_object().unwrap() {
+        file[key] = value.clone();
+    }
+    file["endpoints"]["api"] = "http://127.0.0.1:1".into();
+    fs::write(files.0.join("ap-south.json"), file.to_string()).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_region_is_drained_and_taken_back_by_its_file_alone() {
+    let lab = Lab::without_worker().await;
+    let same = Planner::of(&lab, |_| {});
+    assert_eq!(
+        same.plan(),
+        (Some(0), "nothing to do: every region is where its file says\n".into())
+    );
+
+    let drains = Planner::of(&lab, state_of("us-east", "draining"));
+    let (code, said) = drains.plan();
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("1  us-east: take nobody new") && said.contains("3 steps"), "{said}");
+    assert_eq!(edge(&lab, "us-east").await.0, 200, "a plan changes nothing");
+    let (code, said) = drains.apply(&[]);
+    assert_eq!(code, Some(3), "{said}");
+    assert!(said.contains("$ terraform -chdir=terraform/live/global apply"), "{said}");
+    assert_eq!(edge(&lab, "us-east").await, (503, "draining".to_owned()));
+    let (code, said) = drains.apply(&["--done", "2"]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(!said.contains("take nobody new"), "what was done is not done again: {said}");
+    assert_eq!(drains.regions(&["check"]).0, Some(0));
+    assert!(drains.plan().1.contains("nothing to do"));
+
+    let back = Planner::of(&lab, |_| {});
+    assert_eq!(back.plan().0, Some(0));
+    assert_eq!(back.apply(&["--done", "2"]).0, Some(0));
+    assert_eq!(edge(&lab, "us-east").await.0, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_region_comes_step_by_step_and_goes_only_when_nothing_is_left() {
+    let lab = Lab::without_worker().await;
+    let places = "SELECT count(*) FROM pg_class WHERE relispartition AND relname LIKE '%_ap-south'";
+    let planner = Planner::of(&lab, |_| {});
+    let go = |state: &'static str, done: &[&str]| {
+        with_sydney(&planner.files, &lab, state);
+        let (code, said) = planner.plan();
+        assert_eq!(code, Some(0), "{state}: {said}");
+        planner.apply(done)
+    };
+    assert_eq!(go("planned", &[]).0, Some(0));
+    let (code, said) = go("provisioning", &[]);
+    assert_eq!(code, Some(3));
+    assert!(said.contains("-backend-config=key=regions/ap-south.tfstate"), "{said}");
+    assert_eq!(go("provisioning", &["--done", "1", "--done", "2"]).0, Some(0));
+    let (code, said) = go("joining", &[]);
+    assert_eq!(code, Some(0), "{said}");
+    assert_eq!(count(&lab.database, places).await, 8, "one for each personal table");
+    let (code, said) = go("active", &[]);
+    assert_eq!(code, Some(1), "nobody answers there: {said}");
+    assert!(said.contains("its nodes say that they are ready is still not so"), "{said}");
+
+    // As if its nodes had been there.
+    sql(&lab.database, "UPDATE region_life SET state = 'active' WHERE region = 'ap-south'").await;
+    assert_eq!(go("draining", &["--done", "2"]).0, Some(0));
+    assert_eq!(go("drained", &["--done", "2"]).0, Some(0));
+    assert_eq!(go("removing", &[]).0, Some(0));
+    let seat = "INSERT INTO inventory VALUES ('ap-south', 'XX1', '2027-01-01', 'economy', 1, 0, 1)";
+    sql(&lab.database, seat).await;
+    let (code, said) = go("removed", &[]);
+    assert_eq!(code, Some(1));
+    assert!(said.contains("rows left: inventory 1"), "{said}");
+    assert_eq!(count(&lab.database, places).await, 8, "nothing was dropped");
+    sql(&lab.database, "DELETE FROM inventory").await;
+    let done = ["--done", "10", "--done", "11", "--done", "12"];
+    let (code, said) = go("removed", &done);
+    assert_eq!(code, Some(0), "{said}");
+    assert_eq!(count(&lab.database, places).await, 0);
+    let (_, said) = Planner::of(&lab, |_| {}).plan();
+    assert!(said.contains("nothing to do"), "a removed region may be forgotten: {said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plan_that_no_longer_fits_is_refused() {
+    let lab = Lab::without_worker().await;
+    let skips = Planner::of(&lab, state_of("us-east", "drained"));
+    let (code, said) = skips.plan();
+    assert_eq!(code, Some(1));
+    assert!(said.contains("us-east is active and its file says drained; the next is draining"));
+
+    let drains = Planner::of(&lab, state_of("us-east", "draining"));
+    assert_eq!(drains.plan().0, Some(0));
+    let (code, said) = drains.apply(&["--done", "1"]);
+    assert_eq!(code, Some(1));
+    assert!(said.contains("step 1 is neither a command nor a statement"), "{said}");
+    let other = Planner::of(&lab, state_of("eu-west", "draining"));
+    fs::copy(&drains.plan, &other.plan).unwrap();
+    assert!(other.apply(&[]).1.contains("made from other region files"), "{:?}", other.apply(&[]));
+
+    let text = fs::read_to_string(&drains.plan).unwrap();
+    fs::write(&drains.plan, text.replace("take nobody new", "take everybody")).unwrap();
+    assert!(drains.apply(&[]).1.contains("the plan is not as it was made"));
+    fs::write(&drains.plan, "{").unwrap();
+    assert!(drains.apply(&[]).1.contains("is no plan"));
+    fs::write(&drains.plan, text).unwrap();
+    sql(&lab.database, "UPDATE region_life SET state = 'drained' WHERE region = 'us-east'").await;
+    let (code, said) = drains.apply(&[]);
+    assert_eq!(code, Some(1));
+    assert!(said.contains("us-east is drained by now and the plan begins at active"), "{said}");
+    assert_eq!(edge(&lab, "us-east").await.0, 200, "nothing was done");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_step_waits_for_a_migration_and_goes_on_after_a_crash() {
+    let lab = Lab::without_worker().await;
+    let drains = Planner::of(&lab, state_of("us-east", "draining"));
+    assert_eq!(drains.plan().0, Some(0));
+    let held = "INSERT INTO migration_lock VALUES (1, 'somebody', now() + interval '3 seconds')";
+    sql(&lab.database, held).await;
+    assert_eq!(drains.apply(&[]).0, Some(3), "the lock ran out, and the step was taken");
+    // The process died between the step and its record.
+    sql(&lab.database, "UPDATE region_step SET ended_at = NULL").await;
+    let (code, said) = drains.apply(&["--done", "2"]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("take nobody new"), "it was taken again, which does no harm: {said}");
+    let left = "SELECT count(*) FROM migration_lock";
+    assert_eq!(count(&lab.database, left).await, 0, "the lock was given back");
+}
+
+/// What CockroachDB is told, by the rules that its documentation states: a region is added only
+/// where nodes are, a law's super region is told its whole new list before a member goes.
+#[test]
+fn cockroachdb_is_told_the_steps_of_the_snapshot() {
+    let shipped = Registry::embedded().unwrap();
+    let mut told = String::new();
+    for (region, from, to) in [
+        ("eu-west", State::Provisioning, State::Joining),
+        ("us-east", State::Provisioning, State::Joining),
+        ("eu-west", State::Removing, State::Removed),
+        ("us-east", State::Removing, State::Removed),
+    ] {
+        let files = shipped.with_endpoints(|file| {
+            if file.name == region {
+                file.state = to;
+            }
+        });
+        let mut lives: BTreeMap<String, State> =
+            shipped.all().map(|it| (it.name.clone(), it.state)).collect();
+        lives.insert(region.to_owned(), from);
+        let plan = plan::plan(&files, &lives, Some("meridian")).unwrap();
+        assert!(plan.is_whole());
+        let steps = plan.steps.iter().map(|step| format!("{}\n  undo: {}\n", step.act, step.undo));
+        told.push_str(&format!("-- {region}: {from} to {to}\n{}\n", steps.collect::<String>()));
+    }
+    insta::assert_snapshot!("cockroach_steps", told);
+}
+
+#[test]
+fn every_step_of_a_life_has_a_plan_and_no_other() {
+    let shipped = Registry::embedded().unwrap();
+    let states = [
+        State::Planned,
+        State::Provisioning,
+        State::Joining,
+        State::Active,
+        State::Draining,
+        State::Drained,
+        State::Removing,
+        State::Removed,
+    ];
+    for from in states {
+        for to in states {
+            let files = shipped.with_endpoints(|file| {
+                if file.name == "us-east" {
+                    file.state = to;
+                    file.homes.clear();
+                }
+            });
+            let mut lives: BTreeMap<String, State> =
+                shipped.all().map(|it| (it.name.clone(), it.state)).collect();
+            lives.insert("us-east".to_owned(), from);
+            for database in [None, Some("meridian")] {
+                match plan::plan(&files, &lives, database) {
+                    Ok(plan) if from == to => assert!(plan.steps.is_empty()),
+                    Ok(plan) => {
+                        assert!(from.next().contains(&to), "{from} to {to}");
+                        let last = plan.steps.last().map(|step| step.act.clone());
+                        assert_eq!(last, Some(Act::Record(to)), "a life ends with its record");
+                    }
+                    Err(error) => {
+                        assert!(
+                            from != to && !from.next().contains(&to),
+                            "{from} to {to}: {error}"
+                        );
+                    }
+                }
+            }
+        }
+    }
 }

@@ -1,0 +1,192 @@
+//! `meridian regions …`: each only wires rooms together.
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use meridian::clock::Clock;
+use meridian::config::{Drain, RegionsAction, RegionsCheck};
+use meridian::lifecycle::apply::{self, Orders, Progress};
+use meridian::lifecycle::check::{self, Places};
+use meridian::lifecycle::drain::{self, Word};
+use meridian::lifecycle::plan::{self, Plan, Step};
+use meridian::store::{DatabaseUrl, Store, StoreConfig};
+use meridian_geo_routing::Zone;
+use meridian_regions::{RegionId, Registry};
+
+use crate::{FOUND, Outcome, YOURS, print_json, refused, say, text};
+
+pub(crate) async fn run(registry: Registry, dir: Option<&Path>, action: RegionsAction) -> Outcome {
+    match action {
+        RegionsAction::Check(check) => check_regions(registry, dir, check).await,
+        RegionsAction::Show { name, database } => {
+            let region = named(registry, &name)?;
+            let mut json = serde_json::to_value(&*region).map_err(text)?;
+            if let Some(url) = database.url {
+                let store = Store::open(&StoreConfig::new(url)).await.map_err(text)?;
+                let drains = store.drains().await.map_err(text)?;
+                let drain = drains.into_iter().find(|it| it.region == region.name);
+                json["drain"] = serde_json::to_value(drain).map_err(text)?;
+                store.close();
+            }
+            say(&serde_json::to_string_pretty(&json).map_err(text)?);
+            Ok(ExitCode::SUCCESS)
+        }
+        RegionsAction::Drain(drain) => {
+            let since = drain_region(registry, &drain, drain.force).await?;
+            let name = &drain.name;
+            say(&format!(
+                "{name} takes nobody new since {since}; name servers follow within a probe and \
+                 the time to live of an answer. `meridian regions undrain {name}` takes it back."
+            ));
+            Ok(ExitCode::SUCCESS)
+        }
+        RegionsAction::Undrain { name, database } => {
+            let region = named(registry, &name)?;
+            let store = Store::open(&StoreConfig::new(database.url)).await.map_err(text)?;
+            let was = drain::undrain(&store, region).await.map_err(text)?;
+            store.close();
+            let said = if was { "takes everybody again" } else { "took everybody already" };
+            say(&format!("{name} {said}"));
+            Ok(ExitCode::SUCCESS)
+        }
+        RegionsAction::Evacuate { drain, wait } => {
+            let since = drain_region(registry, &drain, true).await?;
+            say(&format!("{} takes nobody new since {since}", drain.name));
+            let region = named(registry, &drain.name)?;
+            let seen =
+                drain::until_closed(region, Duration::from_secs(wait)).await.map_err(text)?;
+            say(&format!("{} {seen}", drain.name));
+            Ok(ExitCode::SUCCESS)
+        }
+        RegionsAction::Plan { database, out, json } => {
+            plan_regions(registry, database.url, out.as_deref(), json).await
+        }
+        RegionsAction::Apply { plan, done, wait, database } => {
+            let text_of = std::fs::read_to_string(&plan).map_err(text)?;
+            let plan = serde_json::from_str(&text_of)
+                .map_err(|error| format!("{} is no plan: {error}", plan.display()))?;
+            let wait = Duration::from_secs(wait);
+            let orders = Orders { done: done.into_iter().collect(), wait };
+            apply_regions(registry, database.url, &plan, &orders).await
+        }
+        RegionsAction::List { json } => list(registry, json),
+    }
+}
+
+fn list(registry: Registry, json: bool) -> Outcome {
+    if json {
+        let files: Vec<_> = registry.all().map(|region| (*region).clone()).collect();
+        return print_json(&files);
+    }
+    for region in registry.all() {
+        say(&format!(
+            "{:<14} {:<5} {:<12} {:<4} homes {:>3} countries   {}",
+            region.name,
+            region.id_tag,
+            region.state.to_string(),
+            region.jurisdiction,
+            region.homes.len(),
+            region.endpoints.api,
+        ));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn named(registry: Registry, name: &str) -> Result<RegionId, String> {
+    let known: Vec<String> = registry.all().map(|region| region.name.clone()).collect();
+    let none = || format!("there is no region \"{name}\"; there are {}", known.join(", "));
+    registry.by_name(name).ok_or_else(none)
+}
+
+async fn drain_region(registry: Registry, it: &Drain, force: bool) -> Result<Timestamp, String> {
+    let region = named(registry, &it.name)?;
+    let store = Store::open(&StoreConfig::new(it.database.url.clone())).await.map_err(text)?;
+    let word = Word { reason: it.reason.clone(), until: it.until, force };
+    let since = drain::drain(&store, registry, region, &word, Clock::default().now()).await;
+    store.close();
+    since.map_err(text)
+}
+
+async fn plan_regions(
+    registry: Registry,
+    url: DatabaseUrl,
+    out: Option<&Path>,
+    json: bool,
+) -> Outcome {
+    let store = Store::open(&StoreConfig::new(url.clone())).await.map_err(text)?;
+    let lives = store.lives().await.map_err(text)?;
+    let database = store.engine().is_cockroach().then(|| url.database_name());
+    let plan = plan::plan(&registry, &lives, database).map_err(text)?;
+    store.close();
+    let whole = serde_json::to_string_pretty(&plan).map_err(text)?;
+    if let Some(out) = out {
+        std::fs::write(out, &whole).map_err(|error| format!("{}: {error}", out.display()))?;
+    }
+    say(&if json { whole } else { plan.to_string() });
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn apply_regions(
+    registry: Registry,
+    url: DatabaseUrl,
+    plan: &Plan,
+    orders: &Orders,
+) -> Outcome {
+    let store = Store::open(&StoreConfig::new(url.clone())).await.map_err(text)?;
+    let tell = |step: &Step| say(&format!("{:>3}  {}: {}", step.number, step.region, step.title));
+    let progress = apply::apply(&store, &url, &registry, plan, orders, tell).await;
+    store.close();
+    match progress.map_err(text)? {
+        Progress::Done => {
+            say(&format!("plan {} is done", plan.id));
+            Ok(ExitCode::SUCCESS)
+        }
+        Progress::Yours(step) => {
+            let Step { number, region, title, act, .. } = step;
+            say(&format!("step {number} is yours, {region}: {title}\n  {act}"));
+            say(&format!("then: meridian regions apply PLAN --done {number}"));
+            Ok(ExitCode::from(YOURS))
+        }
+    }
+}
+
+async fn check_regions(registry: Registry, dir: Option<&Path>, it: RegionsCheck) -> Outcome {
+    if let Some(before) = &it.before {
+        let Some(dir) = dir else {
+            return Err("--before needs --regions-dir: compare a directory with a directory".into());
+        };
+        if let Err(broken) = Registry::from_dir_after(before, dir) {
+            return Ok(refused(&broken));
+        }
+    }
+    let Some(url) = it.database.url else {
+        say(&format!("{} regions keep every rule", registry.all().count()));
+        return Ok(ExitCode::SUCCESS);
+    };
+    let zone = match &it.zone {
+        Some(path) => Zone::from_path(path).map_err(text)?,
+        None => Zone::embedded(),
+    };
+    let terraform = match &it.terraform {
+        Some(path) => Some(std::fs::read_to_string(path).map_err(text)?),
+        None => None,
+    };
+    let places = Places { nodes: it.nodes, dns: it.dns, zone: Some(zone), terraform };
+    let store = Store::open(&StoreConfig::new(url)).await.map_err(text)?;
+    let report = check::check(&store, registry, &places).await;
+    store.close();
+    if it.json {
+        print_json(&report)?;
+    } else {
+        say(&report.to_string());
+    }
+    Ok(if !report.differences.is_empty() {
+        ExitCode::from(FOUND)
+    } else if !report.unknown.is_empty() {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    })
+}
