@@ -3,7 +3,7 @@
 BIN := $(or $(CARGO_TARGET_DIR),target)/debug/meridian
 export PATH := $(HOME)/.cargo/bin:$(PATH)
 
-.PHONY: demo test test-web lint bench bench-dns equality-dns conformance-dns fuzz-dns data data-check tools
+.PHONY: demo test test-web lint bench bench-dns equality-dns conformance-dns fuzz-dns terraform-test data data-check tools
 
 demo: tools             ## the whole house on this machine, with a tour; Ctrl-C ends it
 	cargo build --locked --bin meridian
@@ -38,6 +38,9 @@ conformance-dns: tools  ## the name server against other people's tools, offline
 
 fuzz-dns: tools         ## chance thrown at the name server, a minute of it; the last line is JSON
 	scripts/fuzz-dns $(ARGS)
+
+terraform-test: tools   ## Terraform, offline: modules, rules, blast radius, one truth for DNS
+	terraform/tests/run $(ARGS)
 
 data:                   ## rebuilds data/ from the named packages
 	python3 data/build.py

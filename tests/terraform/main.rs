@@ -21,3 +21,6 @@ mod fixtures;
 
 /// Route 53 and our own server.
 mod one_truth;
+
+/// What a step of a region's life changes.
+mod blast;

@@ -11,7 +11,7 @@ use crate::revision;
 use crate::root::Root;
 
 /// A record set as Terraform computes it; what is null does not apply.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 pub(crate) struct Record {
     pub(crate) name: String,
     #[serde(rename = "type")]
@@ -25,14 +25,18 @@ pub(crate) struct Record {
     pub(crate) country: Option<String>,
     pub(crate) continent: Option<String>,
     pub(crate) health: Option<String>,
+    /// What is not looked at one by one.
+    #[serde(flatten)]
+    pub(crate) rest: BTreeMap<String, Value>,
 }
 
 /// What Route 53 asks a region.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 pub(crate) struct HealthCheck {
     pub(crate) region: String,
     pub(crate) path: String,
     pub(crate) forced_sick: bool,
+    pub(crate) fqdn: String,
 }
 
 /// A revision of the files and what Terraform makes of it.
@@ -46,10 +50,15 @@ pub(crate) struct World {
 impl World {
     /// What Terraform makes of the shipped files with a merge patch over them.
     pub(crate) fn of(patch: &Value) -> Self {
+        Self::in_mode("exact", patch)
+    }
+
+    /// The same with Route 53's own way of steering, or ours.
+    pub(crate) fn in_mode(mode: &str, patch: &Value) -> Self {
         let root = Root::new(ROOT);
         revision::write(patch, &root.dir.join("regions"));
         root.run(&["init", "-no-color"]);
-        root.run(&["apply", "-auto-approve", "-no-color"]);
+        root.run(&["apply", "-auto-approve", "-no-color", &format!("-var=mode={mode}")]);
         let outputs: Outputs = serde_json::from_slice(&root.run(&["output", "-json"])).unwrap();
         let registry = Registry::from_dir(&root.dir.join("regions")).unwrap();
         let (records, health_checks) = (outputs.records.value, outputs.health_checks.value);
@@ -86,11 +95,13 @@ struct Outputs {
 
 /// A root that only calls the registry.
 const ROOT: &str = r#"
+variable "mode" { type = string }
 module "registry" {
   source         = "REPOSITORY/terraform/modules/registry"
   regions_dir    = "${path.module}/regions"
   countries_file = "REPOSITORY/geo-routing/data/countries.csv"
   zone           = "meridian.example"
+  mode           = var.mode
 }
 output "records" { value = module.registry.records }
 output "health_checks" { value = module.registry.health_checks }

@@ -17,7 +17,9 @@ pub(crate) fn write(patch: &Value, dir: &Path) {
             fs::remove_file(path).unwrap();
             continue;
         }
-        let mut json: Value = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
+        // A file that was not there is written as it is.
+        let text = fs::read_to_string(&path).unwrap_or_else(|_| "{}".to_owned());
+        let mut json: Value = serde_json::from_str(&text).unwrap();
         merge(&mut json, patch);
         fs::write(path, json.to_string()).unwrap();
     }
@@ -34,7 +36,7 @@ pub(crate) fn copy(from: &Path, to: &Path) {
     }
 }
 
-fn merge(target: &mut Value, patch: &Value) {
+pub(crate) fn merge(target: &mut Value, patch: &Value) {
     match (target, patch) {
         (Value::Object(target), Value::Object(patch)) => {
             for (key, value) in patch {

@@ -8,6 +8,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 /// A root module; gone when it is over.
 pub(crate) struct Root {
     pub(crate) dir: PathBuf,
+    /// Where Terraform finds providers, if it needs any.
+    configuration: Option<PathBuf>,
 }
 
 /// Where the project is.
@@ -26,15 +28,26 @@ impl Root {
         fs::write(dir.join("main.tf"), main).unwrap();
         // Nobody is asked whether there is a newer Terraform.
         fs::write(dir.join("terraform.rc"), "disable_checkpoint = true\n").unwrap();
-        Self { dir }
+        Self { dir, configuration: None }
+    }
+
+    /// The same with the stand-ins of providers that scripts/install-terraform-tools made.
+    pub(crate) fn with_providers(main: &str) -> Self {
+        let configuration = std::env::var_os("TF_CLI_CONFIG_FILE").expect(
+            "TF_CLI_CONFIG_FILE names the stand-ins; make terraform-test installs and names them",
+        );
+        let mut root = Self::new(main);
+        root.configuration = Some(configuration.into());
+        root
     }
 
     /// Terraform with these arguments.
     pub(crate) fn try_run(&self, args: &[&str]) -> Output {
+        let own = self.dir.join("terraform.rc");
         Command::new("terraform")
             .args(args)
             .current_dir(&self.dir)
-            .env("TF_CLI_CONFIG_FILE", self.dir.join("terraform.rc"))
+            .env("TF_CLI_CONFIG_FILE", self.configuration.as_ref().unwrap_or(&own))
             .env("TF_IN_AUTOMATION", "1")
             .output()
             .expect("terraform is on the PATH")

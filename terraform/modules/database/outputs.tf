@@ -16,7 +16,7 @@ output "sql_hosts" {
 
 output "backup_bucket" {
   description = "The bucket of the region's backups."
-  value       = one(aws_s3_bucket.backup[*].id)
+  value       = one(aws_s3_bucket.backup[*].bucket)
 }
 
 output "backup_gone_after_days" {

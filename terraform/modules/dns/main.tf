@@ -35,8 +35,18 @@ resource "aws_route53_health_check" "this" {
   }
 }
 
-resource "aws_route53_record" "this" {
-  for_each = var.records
+# Route 53 takes an alias only when its target is there, and answers nothing where a target has
+# gone. So records come in three layers, each after the one before, and go in the other order, after
+# what led to them was turned elsewhere (create_before_destroy says that of those without a successor,
+# too): values, the steps that pass people on, and the hosts.
+locals {
+  leaves = { for key, it in var.records : key => it if it.values != null }
+  hosts  = { for key, it in var.records : key => it if it.alias != null && (it.country != null || it.continent != null) }
+  steps  = { for key, it in var.records : key => it if it.alias != null && it.country == null && it.continent == null }
+}
+
+resource "aws_route53_record" "leaf" {
+  for_each = local.leaves
 
   zone_id         = aws_route53_zone.this.zone_id
   name            = each.value.name
@@ -46,13 +56,48 @@ resource "aws_route53_record" "this" {
   records         = each.value.values
   health_check_id = each.value.health == null ? null : aws_route53_health_check.this[each.value.health].id
 
-  dynamic "alias" {
-    for_each = each.value.alias == null ? [] : [each.value]
+  dynamic "weighted_routing_policy" {
+    for_each = each.value.weight == null ? [] : [each.value.weight]
     content {
-      name                   = alias.value.alias
-      zone_id                = aws_route53_zone.this.zone_id
-      evaluate_target_health = alias.value.evaluate
+      weight = weighted_routing_policy.value
     }
+  }
+
+  dynamic "failover_routing_policy" {
+    for_each = each.value.failover == null ? [] : [each.value.failover]
+    content {
+      type = failover_routing_policy.value
+    }
+  }
+
+  dynamic "geoproximity_routing_policy" {
+    for_each = each.value.latitude == null ? [] : [each.value]
+    content {
+      bias = geoproximity_routing_policy.value.bias
+      coordinates {
+        latitude  = geoproximity_routing_policy.value.latitude
+        longitude = geoproximity_routing_policy.value.longitude
+      }
+    }
+  }
+
+  lifecycle {
+    create_before_destroy = true
+  }
+}
+
+resource "aws_route53_record" "step" {
+  for_each = local.steps
+
+  zone_id        = aws_route53_zone.this.zone_id
+  name           = each.value.name
+  type           = each.value.type
+  set_identifier = each.value.set_identifier
+
+  alias {
+    name                   = each.value.alias
+    zone_id                = aws_route53_zone.this.zone_id
+    evaluate_target_health = each.value.evaluate
   }
 
   dynamic "weighted_routing_policy" {
@@ -69,22 +114,31 @@ resource "aws_route53_record" "this" {
     }
   }
 
-  dynamic "geolocation_routing_policy" {
-    for_each = each.value.country == null && each.value.continent == null ? [] : [each.value]
-    content {
-      country   = geolocation_routing_policy.value.country
-      continent = geolocation_routing_policy.value.continent
-    }
+  depends_on = [aws_route53_record.leaf]
+
+  lifecycle {
+    create_before_destroy = true
+  }
+}
+
+resource "aws_route53_record" "host" {
+  for_each = local.hosts
+
+  zone_id        = aws_route53_zone.this.zone_id
+  name           = each.value.name
+  type           = each.value.type
+  set_identifier = each.value.set_identifier
+
+  alias {
+    name                   = each.value.alias
+    zone_id                = aws_route53_zone.this.zone_id
+    evaluate_target_health = each.value.evaluate
   }
 
-  dynamic "geoproximity_routing_policy" {
-    for_each = each.value.latitude == null ? [] : [each.value]
-    content {
-      bias = geoproximity_routing_policy.value.bias
-      coordinates {
-        latitude  = geoproximity_routing_policy.value.latitude
-        longitude = geoproximity_routing_policy.value.longitude
-      }
-    }
+  geolocation_routing_policy {
+    country   = each.value.country
+    continent = each.value.continent
   }
+
+  depends_on = [aws_route53_record.step]
 }

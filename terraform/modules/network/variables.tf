@@ -38,7 +38,7 @@ variable "log_key_arn" {
 }
 
 variable "log_days" {
-  description = "How long flow logs are kept. They name addresses of travellers: no longer than needed."
+  description = "How long flow logs are kept: they name addresses of travellers."
   type        = number
   default     = 14
 

@@ -247,5 +247,5 @@ run "a_third_way_to_run_it_is_refused" {
     mode = "serverless"
   }
 
-  expect_failures = [var.mode, var.region]
+  expect_failures = [var.mode]
 }

@@ -1,0 +1,29 @@
+# A region whose database somebody else runs.
+
+variables {
+  region        = "ap-southeast"
+  database_mode = "cloud"
+  addons = {
+    aws-ebs-csi-driver = "v1.60.0-eksbuild.1"
+    coredns            = "v1.13.2-eksbuild.1"
+    kube-proxy         = "v1.36.0-eksbuild.2"
+    vpc-cni            = "v1.21.1-eksbuild.1"
+  }
+  access = {
+    platform = { principal_arn = "arn:aws:iam::111122223333:role/platform", may = "admin" }
+  }
+  backup_writers = ["arn:aws:iam::444455556666:role/crl-dr-store-user-1"]
+}
+
+run "backups_lie_here_and_nodes_do_not" {
+  command = plan
+
+  assert {
+    condition     = output.addresses.sql == null
+    error_message = "there are no nodes to ask"
+  }
+  assert {
+    condition     = endswith(output.backups.bucket, "-ap-southeast-backup")
+    error_message = "there is no place for backups"
+  }
+}
