@@ -1,5 +1,6 @@
-//! Blast radius: what each step of a region's life changes at Route 53, as a reviewed list. A change
-//! that is not on the list fails.
+//! Blast radius: what each step of a region's life changes at Route 53, as a reviewed list.
+//!
+//! A change that is not on the list fails.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -217,7 +218,9 @@ module "dns" {
   zone          = "meridian.example"
   health_checks = {}
   records = {
-    value = { name = "r0.${var.way}.meridian.example", type = "A", ttl = 30, values = ["192.0.2.1"] }
+    value = {
+      name = "r0.${var.way}.meridian.example", type = "A", ttl = 30, values = ["192.0.2.1"]
+    }
     go = {
       name = "go.${var.way}.meridian.example", type = "A", set_identifier = "ready"
       failover = "PRIMARY", alias = "r0.${var.way}.meridian.example", evaluate = true
