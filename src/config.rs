@@ -12,7 +12,8 @@ use crate::telemetry::LogFormat;
 
 /// What an exit code means, for `--help`.
 const EXIT_CODES: &str = "Exit codes: 0 done, 1 could not be done (the reason is on standard \
-                          error), 2 a check found something wrong, 64 wrong usage.";
+                          error), 2 a check found something wrong, 3 the next step is another \
+                          tool's, 64 wrong usage.";
 
 /// Flight search and booking over many regions, with proof of where every row is.
 #[derive(Debug, Parser)]
