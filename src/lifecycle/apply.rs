@@ -4,12 +4,13 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use meridian_regions::{RegionId, Registry, State};
+use meridian_regions::{RegionId, Registry};
 
 use super::drain::{self, Seen};
 use super::plan::{Act, Plan, Step, Until};
 use crate::clock::Deadline;
 use crate::store::datamap::{self, Class};
+use crate::store::lifecycle::Life;
 use crate::store::migrate::Lock;
 use crate::store::regions::{Change, Makes};
 use crate::store::{DatabaseUrl, Error, Store};
@@ -67,7 +68,7 @@ pub enum ApplyError {
         /// Where it is.
         is: String,
         /// Where the plan thought it was.
-        from: State,
+        from: String,
     },
     /// A step number that nobody can have done by hand.
     #[error("step {0} is neither a command nor a statement of this plan; `--done` is for those")]
@@ -163,11 +164,15 @@ impl Hand<'_> {
     /// The regions are still where they were when the plan was made.
     async fn is_fresh(&self) -> Result<(), ApplyError> {
         let lives = self.store.lives().await?;
+        let words = |life: Option<Life>| match life {
+            Some(Life { state, since }) => format!("{state} since {since}"),
+            None => "unknown".to_owned(),
+        };
         for (region, from) in &self.plan.from {
             let is = lives.get(region).copied();
-            if is.unwrap_or(State::Planned) != *from {
-                let is = is.map_or_else(|| "unknown".to_owned(), |is| is.to_string());
-                return Err(ApplyError::Stale { region: region.clone(), is, from: *from });
+            if is != *from {
+                let (region, is, from) = (region.clone(), words(is), words(*from));
+                return Err(ApplyError::Stale { region, is, from });
             }
         }
         Ok(())

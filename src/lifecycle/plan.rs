@@ -10,6 +10,7 @@ use meridian_regions::{RegionId, Registry, State};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::store::lifecycle::Life;
 use crate::store::regions::{self, Change};
 
 /// What a step does.
@@ -66,8 +67,9 @@ pub struct Plan {
     pub id: String,
     /// Fingerprint of the files that it makes true.
     pub regions: String,
-    /// Where each region was that it changes.
-    pub from: BTreeMap<String, State>,
+    /// Where each region was that it changes, and since when; nothing for one that is new. So the
+    /// same change on another day is another plan.
+    pub from: BTreeMap<String, Option<Life>>,
     /// In order.
     pub steps: Vec<Step>,
 }
@@ -92,8 +94,8 @@ pub enum PlanError {
     },
     /// People are still at home there.
     #[error(
-        "{region} still homes {countries} countries; give them to other regions of its law, and \
-         its continents and the default too, before it is removed"
+        "{region} still homes {countries} countries; give them to other regions of its law before it \
+         is removed"
     )]
     StillHome {
         /// The region.
@@ -110,22 +112,22 @@ pub enum PlanError {
 /// CockroachDB database; none means PostgreSQL.
 pub fn plan(
     registry: &Registry,
-    lives: &BTreeMap<String, State>,
+    lives: &BTreeMap<String, Life>,
     database: Option<&str>,
 ) -> Result<Plan, PlanError> {
-    for (name, state) in lives {
+    for (name, Life { state, .. }) in lives {
         if registry.by_name(name).is_none() && *state != State::Removed {
             return Err(PlanError::NoFile(name.clone(), *state));
         }
     }
     let (mut from, mut steps) = (BTreeMap::new(), Vec::new());
     for region in registry.all() {
-        let is = lives.get(&region.name).copied();
-        if is == Some(region.state) {
+        let life = lives.get(&region.name).copied();
+        if life.is_some_and(|life| life.state == region.state) {
             continue;
         }
         // What nobody has heard of yet begins at the beginning, and to be planned costs nothing.
-        let is = is.unwrap_or(State::Planned);
+        let is = life.map_or(State::Planned, |life| life.state);
         if is != region.state && !is.next().contains(&region.state) {
             let next: Vec<String> = is.next().iter().map(ToString::to_string).collect();
             return Err(PlanError::Skipped {
@@ -135,7 +137,7 @@ pub fn plan(
                 next: next.join(" or "),
             });
         }
-        from.insert(region.name.clone(), is);
+        from.insert(region.name.clone(), life);
         steps.extend(step(registry, region, is, database)?);
     }
     for (number, step) in (1..).zip(&mut steps) {
@@ -172,7 +174,8 @@ fn step(
             }
         }
         (State::Draining, State::Active) => {
-            steps.push("take everybody again", Act::Undrain, "meridian regions drain");
+            let undo = format!("meridian regions drain {region} --reason WHY");
+            steps.push("take everybody again", Act::Undrain, &undo);
             steps.terraform_global();
         }
         (_, State::Active) => {
@@ -181,7 +184,8 @@ fn step(
             steps.terraform_global();
         }
         (_, State::Draining) => {
-            steps.push("take nobody new", Act::Drain, "meridian regions undrain");
+            let undo = format!("meridian regions undrain {region}");
+            steps.push("take nobody new", Act::Drain, &undo);
             steps.terraform_global();
         }
         (_, State::Drained) => {
@@ -191,6 +195,8 @@ fn step(
                 |to: u32| format!("kubectl --context {region} scale deploy/api --replicas={to}");
             let undo = scale(region.capacity.nodes_min);
             steps.push("stop its nodes", Act::Command(scale(0)), &undo);
+            let title = "forget the drain: nobody is asked any more";
+            steps.push(title, Act::Undrain, "nothing to take back");
         }
         (_, State::Removing) if !region.homes.is_empty() => {
             let (region, countries) = (region.name.clone(), region.homes.len());

@@ -64,12 +64,14 @@ pub(crate) async fn run(registry: Registry, dir: Option<&Path>, action: RegionsA
             plan_regions(registry, database.url, out.as_deref(), json).await
         }
         RegionsAction::Apply { plan, done, wait, database } => {
-            let text_of = std::fs::read_to_string(&plan).map_err(text)?;
-            let plan = serde_json::from_str(&text_of)
-                .map_err(|error| format!("{} is no plan: {error}", plan.display()))?;
+            let path = plan.display().to_string();
+            let unreadable = |error| format!("{path} cannot be read: {error}; see `regions plan`");
+            let whole = std::fs::read_to_string(&plan).map_err(unreadable)?;
+            let plan = serde_json::from_str(&whole)
+                .map_err(|error| format!("{path} is no plan: {error}"))?;
             let wait = Duration::from_secs(wait);
             let orders = Orders { done: done.into_iter().collect(), wait };
-            apply_regions(registry, database.url, &plan, &orders).await
+            apply_regions(registry, database.url, (&plan, &path), &orders).await
         }
         RegionsAction::List { json } => list(registry, json),
     }
@@ -131,7 +133,7 @@ async fn plan_regions(
 async fn apply_regions(
     registry: Registry,
     url: DatabaseUrl,
-    plan: &Plan,
+    (plan, path): (&Plan, &str),
     orders: &Orders,
 ) -> Outcome {
     let store = Store::open(&StoreConfig::new(url.clone())).await.map_err(text)?;
@@ -146,7 +148,7 @@ async fn apply_regions(
         Progress::Yours(step) => {
             let Step { number, region, title, act, .. } = step;
             say(&format!("step {number} is yours, {region}: {title}\n  {act}"));
-            say(&format!("then: meridian regions apply PLAN --done {number}"));
+            say(&format!("then: meridian regions apply {path} --done {number}"));
             Ok(ExitCode::from(YOURS))
         }
     }

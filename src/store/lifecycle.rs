@@ -22,6 +22,15 @@ pub struct Drain {
     pub ends_at: Option<Timestamp>,
 }
 
+/// How far a region is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Life {
+    /// How far.
+    pub state: State,
+    /// Since when; no two visits to a state are alike.
+    pub since: Timestamp,
+}
+
 impl Store {
     /// Why a region takes nobody new, if somebody said so.
     pub async fn drain_reason(&self, region: &str) -> Result<Option<String>, Error> {
@@ -78,14 +87,14 @@ impl Store {
     }
 
     /// Where each region is in its life, by name.
-    pub async fn lives(&self) -> Result<BTreeMap<String, State>, Error> {
+    pub async fn lives(&self) -> Result<BTreeMap<String, Life>, Error> {
         let rows = self.fresh().all(&sql::lifecycle::lives, &[]).await?;
         let life = |row: &tokio_postgres::Row| {
             let (region, state): (String, String) = (row.get("region"), row.get("state"));
             let state = state.parse().map_err(|_| {
                 Error::Unreadable(format!("region_life has the state \"{state}\" for {region}"))
             })?;
-            Ok((region, state))
+            Ok((region, Life { state, since: row.get("changed_at") }))
         };
         rows.iter().map(life).collect()
     }

@@ -16,6 +16,7 @@ mod input;
 mod lifecycle;
 mod processes;
 mod residence;
+mod runbooks;
 mod saga;
 mod schema;
 mod search;

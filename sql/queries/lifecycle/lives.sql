@@ -1,2 +1,2 @@
 -- lives: where each region is in its life.
-SELECT region, state FROM region_life ORDER BY region
+SELECT region, state, changed_at FROM region_life ORDER BY region

@@ -3,7 +3,11 @@
 locals {
   root   = "${path.module}/../../.."
   region = module.registry.regions[var.region]
-  built  = { for name in module.registry.built : name => module.registry.regions[name] }
+  # The region itself also while it is taken down, when its file says by now that it is gone.
+  built = merge(
+    { for name in module.registry.built : name => module.registry.regions[name] },
+    { (var.region) = local.region },
+  )
 
   self_hosted = var.database_mode == "self_hosted"
 }
