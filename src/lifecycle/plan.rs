@@ -94,8 +94,8 @@ pub enum PlanError {
     },
     /// People are still at home there.
     #[error(
-        "{region} still homes {countries} countries; give them to other regions of its law before it \
-         is removed"
+        "{region} still homes {countries} countries; give them to other regions of its law before \
+         it is removed"
     )]
     StillHome {
         /// The region.
@@ -108,8 +108,9 @@ pub enum PlanError {
     NoFile(String, State),
 }
 
-/// The steps from where the regions are to what the files say. `database` is the name of a
-/// CockroachDB database; none means PostgreSQL.
+/// The steps from where the regions are to what the files say.
+///
+/// `database` is the name of a CockroachDB database; none means PostgreSQL.
 pub fn plan(
     registry: &Registry,
     lives: &BTreeMap<String, Life>,

@@ -1,0 +1,8 @@
+variable "silent" { # bad
+  type = string
+}
+
+variable "blank" { # bad
+  description = ""
+  type        = string
+}

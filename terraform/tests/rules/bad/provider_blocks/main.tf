@@ -1,0 +1,3 @@
+provider "aws" { # bad
+  region = "eu-central-1"
+}

@@ -1,0 +1,4 @@
+output "stray" { # bad
+  description = "Belongs into outputs.tf."
+  value       = 1
+}

@@ -1,0 +1,3 @@
+variable "loose" { # bad
+  description = "Takes anything."
+}

@@ -1,0 +1,1 @@
+# An example in ../bad begins here.

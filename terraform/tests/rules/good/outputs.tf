@@ -1,0 +1,4 @@
+output "arns" {
+  description = "All of them."
+  value       = aws_sns_topic.these[*].arn
+}
