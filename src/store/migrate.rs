@@ -11,6 +11,8 @@ use std::time::Duration;
 use include_dir::{Dir, include_dir};
 use meridian_regions::Registry;
 use refinery::{Migration, Runner};
+use tokio::task::JoinHandle;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::connect::{self, DatabaseUrl};
 use super::datamap::Class;
@@ -23,6 +25,8 @@ use crate::telemetry::chain;
 static FILES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/sql/migrations");
 /// Longest wait for somebody else's migration.
 const LOCK_PATIENCE: Duration = Duration::from_secs(60);
+/// How often a holder says that it is alive; the lock lasts ten minutes.
+const LOCK_RENEWAL: Duration = Duration::from_secs(120);
 /// Pause between two looks at the lock.
 const LOCK_PAUSE: Duration = Duration::from_millis(200);
 /// The table that must be there before the first migration can be locked.
@@ -98,7 +102,7 @@ pub async fn migrate(url: &DatabaseUrl, registry: &Registry) -> Result<Report, E
     let migrations = rendered(engine.is_cockroach());
     let lock = migrations.iter().find(|m| m.name.ends_with(LOCK_TABLE));
     make_lock(&client, &lock.expect("the lock's own migration").text).await?;
-    let mut lock = Lock::over(client, driver).await?;
+    let mut lock = Lock::over(url, client, driver).await?;
     let mut result = apply(&mut lock.client, &migrations).await;
     if result.is_ok() && !engine.is_cockroach() {
         match partitions(&lock.client, engine, url, registry).await {
@@ -131,8 +135,11 @@ async fn first_lives(store: &Store, registry: &Registry) -> Result<(), Error> {
 /// and two of either would undo one another anywhere. It runs out by itself if its holder dies.
 pub struct Lock {
     client: tokio_postgres::Client,
-    driver: tokio::task::JoinHandle<()>,
+    driver: JoinHandle<()>,
     holder: String,
+    /// Says every now and then that the holder is alive, on a connection of its own: a statement
+    /// may take longer than the lock lasts.
+    _keeper: AbortOnDropHandle<()>,
 }
 
 impl Lock {
@@ -140,16 +147,18 @@ impl Lock {
     pub async fn take(url: &DatabaseUrl, engine: Engine) -> Result<Self, Error> {
         let (client, driver) = connect::single(url, None).await?;
         run_all(&client, regions::session(engine.is_cockroach())).await?;
-        Self::over(client, driver).await
+        Self::over(url, client, driver).await
     }
 
     async fn over(
+        url: &DatabaseUrl,
         client: tokio_postgres::Client,
-        driver: tokio::task::JoinHandle<()>,
+        driver: JoinHandle<()>,
     ) -> Result<Self, Error> {
         let holder = uuid::Uuid::new_v4().to_string();
         take_lock(&client, &holder).await?;
-        Ok(Self { client, driver, holder })
+        let keeper = tokio::spawn(keep(url.clone(), holder.clone()));
+        Ok(Self { client, driver, holder, _keeper: AbortOnDropHandle::new(keeper) })
     }
 
     /// Holds it for ten more minutes; fails if somebody else has it by now.
@@ -179,6 +188,22 @@ impl Lock {
         drop(self.client);
         self.driver.abort();
         Ok(())
+    }
+}
+
+/// Renews a lock until aborted. A renewal that fails is tried again; if the lock is lost meanwhile,
+/// its holder's next step finds that out.
+async fn keep(url: DatabaseUrl, holder: String) {
+    loop {
+        tokio::time::sleep(LOCK_RENEWAL).await;
+        let Ok((client, driver)) = connect::single(&url, None).await else { continue };
+        #[expect(clippy::disallowed_methods, reason = "the lock lives outside any transaction")]
+        let renewed = client.query_opt(sql::migrate::lock_take.text, &[&holder]).await;
+        if let Err(error) = renewed {
+            tracing::warn!(error = %chain(&error), "the migration lock could not be renewed");
+        }
+        drop(client);
+        driver.abort();
     }
 }
 

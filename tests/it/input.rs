@@ -213,3 +213,23 @@ async fn a_draining_node_says_so_and_serves_who_is_there() {
     lab.running("eu-central").undrain();
     get(&lab, "eu-central", "/edge-health").await.is(200);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_answer_tells_browsers_to_be_careful() {
+    let lab = Lab::without_worker().await;
+    for path in ["/livez", "/v1/residence?country=DE", "/nothing-here", "/"] {
+        let answer = get(&lab, "eu-central", path).await;
+        for (header, says) in [
+            ("strict-transport-security", "max-age=63072000"),
+            ("x-content-type-options", "nosniff"),
+            ("referrer-policy", "no-referrer"),
+            ("content-security-policy", "default-src 'none'"),
+        ] {
+            let found = answer.headers.get(header).map(|it| it.to_str().unwrap().to_owned());
+            assert!(
+                found.as_ref().is_some_and(|it| it.contains(says)),
+                "{path} {header}: {found:?}"
+            );
+        }
+    }
+}
