@@ -84,6 +84,7 @@ fn changes(before: &World, after: &World) -> Changes {
     let layer = |record: &Record| match (&record.alias, &record.country, &record.continent) {
         (None, ..) => "aws_route53_record.leaf",
         (_, None, None) => "aws_route53_record.step",
+        _ if record.name.contains(".where.") => "aws_route53_record.place",
         _ => "aws_route53_record.host",
     };
     differ(layer, was, is, &mut changes);

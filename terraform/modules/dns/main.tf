@@ -36,13 +36,17 @@ resource "aws_route53_health_check" "this" {
 }
 
 # Route 53 takes an alias only when its target is there, and answers nothing where a target has
-# gone. So records come in three layers, each after the one before, and go in the other order, after
+# gone. So records come in four layers, each after the one before, and go in the other order, after
 # what led to them was turned elsewhere (create_before_destroy says that of those without a successor,
-# too): values, the steps that pass people on, and the hosts.
+# too): values, the steps that pass people on, the countries of a continent, and the hosts.
 locals {
   leaves = { for key, it in var.records : key => it if it.values != null }
-  hosts  = { for key, it in var.records : key => it if it.alias != null && (it.country != null || it.continent != null) }
-  steps  = { for key, it in var.records : key => it if it.alias != null && it.country == null && it.continent == null }
+  steps  = { for key, it in local.aliases : key => it if it.country == null && it.continent == null }
+  places = { for key, it in local.placed : key => it if strcontains(it.name, ".where.") }
+  hosts  = { for key, it in local.placed : key => it if !strcontains(it.name, ".where.") }
+
+  aliases = { for key, it in var.records : key => it if it.alias != null }
+  placed  = { for key, it in local.aliases : key => it if it.country != null || it.continent != null }
 }
 
 resource "aws_route53_record" "leaf" {
@@ -121,6 +125,31 @@ resource "aws_route53_record" "step" {
   }
 }
 
+resource "aws_route53_record" "place" {
+  for_each = local.places
+
+  zone_id        = aws_route53_zone.this.zone_id
+  name           = each.value.name
+  type           = each.value.type
+  set_identifier = each.value.set_identifier
+
+  alias {
+    name                   = each.value.alias
+    zone_id                = aws_route53_zone.this.zone_id
+    evaluate_target_health = each.value.evaluate
+  }
+
+  geolocation_routing_policy {
+    country = each.value.country
+  }
+
+  depends_on = [aws_route53_record.step]
+
+  lifecycle {
+    create_before_destroy = true
+  }
+}
+
 resource "aws_route53_record" "host" {
   for_each = local.hosts
 
@@ -140,5 +169,5 @@ resource "aws_route53_record" "host" {
     continent = each.value.continent
   }
 
-  depends_on = [aws_route53_record.step]
+  depends_on = [aws_route53_record.place]
 }

@@ -50,6 +50,17 @@ variable "records" {
   }
 
   validation {
+    # Quotas that AWS does not raise.
+    condition = alltrue([
+      for of in [
+        { most = 100, names = [for it in var.records : "${it.name} ${it.type}" if it.country != null || it.continent != null] },
+        { most = 30, names = [for it in var.records : "${it.name} ${it.type}" if it.latitude != null] },
+      ] : alltrue([for name in distinct(of.names) : length([for it in of.names : it if it == name]) <= of.most])
+    ])
+    error_message = "Route 53 takes 100 geolocation and 30 geoproximity records a name and type; use fewer."
+  }
+
+  validation {
     condition     = length(var.records) <= 10000
     error_message = "A zone takes 10,000 record sets by default; ask AWS for more, or use mode = \"native\"."
   }

@@ -1,6 +1,6 @@
 # From orders to the records of Route 53.
 #
-# A geolocation record per country leads to a chain. Its steps r0, r1, ... each take a region's
+# A geolocation record per country leads to a chain. The chain's steps r0, r1, ... each take a region's
 # weight while the region is ready and pass the others on to the next that is; if none is, the chain
 # goes on to l0, l1, ..., which take a region that is at least alive, and behind those to the
 # nearest, whatever its health. So the chain always ends, inside its fence, in the region that our
@@ -47,20 +47,66 @@ locals {
   # Places that Route 53 has no name for.
   unnamed = ["BV", "CX", "EH", "HM"]
 
+  # Route 53 takes 100 geolocation records a name and type (its quotas on records), so there are two
+  # levels: a host leads each continent to a name of its own, which leads its countries to chains.
+  # Who knows better than we where a country lies may look under either continent.
+  doubtful = {
+    AM = "EU", AZ = "EU", CY = "AS", EG = "AS", GE = "EU", KZ = "EU", RU = "AS", TR = "EU",
+    TL = "AS", ID = "OC", PA = "SA", TT = "SA", GL = "EU", UM = "NA", XK = "AS",
+  }
+  under = {
+    for code in keys(local.continents) : code => concat(["continent ${code}"], [
+      for country, it in local.countries : country if !contains(local.unnamed, country) && (
+        it.continent == code || try(local.doubtful[country], "") == code
+      )
+    ])
+  }
+  chain_of = {
+    for host, places in local.lanes : host => {
+      for place, order in places : place => "go.${join("-", [
+        for name in order : local.tags[name]
+      ])}.steer.${var.zone}" if length(order) > 0
+    }
+  }
+
+  # Never looking at the target's health: a fence would leak to the default record when everybody
+  # inside is sick.
   geolocation = flatten([
-    for host, places in local.lanes : [
-      for place, order in places : [
-        for type in keys(local.families) : merge(local.record, {
-          name           = "${host}.${var.zone}"
-          type           = type
-          set_identifier = place == "*" ? "default" : replace(place, " ", "-")
-          country        = startswith(place, "continent ") ? null : place
-          continent      = startswith(place, "continent ") ? trimprefix(place, "continent ") : null
-          alias          = "go.${join("-", [for name in order : local.tags[name]])}.steer.${var.zone}"
-          # Never: a fence would leak to the default record when everybody inside is sick.
-          evaluate = false
-        })
-      ] if length(order) > 0 && !contains(local.unnamed, place)
+    for host, chains in local.chain_of : [
+      for type in keys(local.families) : concat(
+        [
+          for code in keys(local.under) : merge(local.record, {
+            name           = "${host}.${var.zone}"
+            type           = type
+            set_identifier = "continent-${code}"
+            continent      = code
+            alias          = "${lower(code)}.${host}.where.${var.zone}"
+            evaluate       = false
+          }) if contains(keys(chains), "continent ${code}")
+        ],
+        [
+          for code, places in local.under : [
+            for place in places : merge(local.record, {
+              name           = "${lower(code)}.${host}.where.${var.zone}"
+              type           = type
+              set_identifier = startswith(place, "continent ") ? "default" : place
+              country        = startswith(place, "continent ") ? "*" : place
+              alias          = chains[place]
+              evaluate       = false
+            }) if contains(keys(chains), place)
+          ]
+        ],
+        [
+          for place in ["*"] : merge(local.record, {
+            name           = "${host}.${var.zone}"
+            type           = type
+            set_identifier = "default"
+            country        = "*"
+            alias          = chains[place]
+            evaluate       = false
+          }) if contains(keys(chains), place)
+        ],
+      )
     ]
   ])
 

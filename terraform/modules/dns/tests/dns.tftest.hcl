@@ -28,7 +28,7 @@ variables {
   }
 }
 
-run "records_come_in_three_layers" {
+run "records_come_in_layers" {
   command = plan
 
   assert {

@@ -24,9 +24,9 @@ run "the_shipped_regions_pass" {
   }
   assert {
     condition = alltrue([
-      for it in output.records : endswith(it.alias, ".steer.meridian.example") if it.alias != null
+      for it in output.records : can(regex("\\.(steer|where)\\.meridian\\.example$", it.alias)) if it.alias != null
     ])
-    error_message = "aliases stay among the steps"
+    error_message = "aliases stay among the steps and the continents"
   }
 }
 
