@@ -1,13 +1,18 @@
 //! What operators said of regions, how far each is in its life, and how far a plan has got.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use meridian_regions::{RegionId, State};
+use tokio_postgres::types::ToSql;
 
 use super::release::Never;
 use super::{Abort, Error, Store, sql};
 use crate::clock::Deadline;
+
+/// The parameters of a statement, owned: a transaction's body may run again.
+type Words = Vec<Box<dyn ToSql + Sync + Send>>;
 
 /// A region that takes nobody new.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
@@ -62,8 +67,7 @@ impl Store {
             .tx("drain_set", deadline, |tx| {
                 let (region, reason) = (region.to_owned(), reason.to_owned());
                 async move {
-                    let words: [&(dyn tokio_postgres::types::ToSql + Sync); 3] =
-                        [&region, &reason, &ends_at];
+                    let words: [&(dyn ToSql + Sync); 3] = [&region, &reason, &ends_at];
                     let row = tx.one(&sql::lifecycle::drain_set, &words).await?;
                     Ok::<_, Abort<Never>>(row.get("since"))
                 }
@@ -74,16 +78,9 @@ impl Store {
 
     /// A region takes everybody again; whether it did not before.
     pub async fn drain_clear(&self, deadline: Deadline, region: &str) -> Result<bool, Error> {
-        let outcome = self
-            .tx("drain_clear", deadline, |tx| {
-                let region = region.to_owned();
-                async move {
-                    let cleared = tx.run(&sql::lifecycle::drain_clear, &[&region]).await?;
-                    Ok::<_, Abort<Never>>(cleared > 0)
-                }
-            })
-            .await;
-        outcome.map_err(Abort::into_error)
+        let cleared =
+            self.write(deadline, &sql::lifecycle::drain_clear, vec![Box::new(region.to_owned())]);
+        Ok(cleared.await? > 0)
     }
 
     /// Where each region is in its life, by name.
@@ -106,8 +103,8 @@ impl Store {
         region: &str,
         state: State,
     ) -> Result<(), Error> {
-        let state = state.to_string();
-        self.write("life_set", deadline, &sql::lifecycle::life_set, [region, &state]).await
+        let words: Words = vec![Box::new(region.to_owned()), Box::new(state.to_string())];
+        self.write(deadline, &sql::lifecycle::life_set, words).await.map(drop)
     }
 
     /// The steps of a plan that are done, and those that were begun and are not.
@@ -129,30 +126,15 @@ impl Store {
         number: i64,
         title: &str,
     ) -> Result<(), Error> {
-        let outcome = self
-            .tx("step_begin", deadline, |tx| {
-                let (plan, title) = (plan.to_owned(), title.to_owned());
-                async move {
-                    tx.run(&sql::lifecycle::step_begin, &[&plan, &number, &title]).await?;
-                    Ok::<_, Abort<Never>>(())
-                }
-            })
-            .await;
-        outcome.map_err(Abort::into_error)
+        let words: Words =
+            vec![Box::new(plan.to_owned()), Box::new(number), Box::new(title.to_owned())];
+        self.write(deadline, &sql::lifecycle::step_begin, words).await.map(drop)
     }
 
     /// A step is done.
     pub async fn step_end(&self, deadline: Deadline, plan: &str, number: i64) -> Result<(), Error> {
-        let outcome = self
-            .tx("step_end", deadline, |tx| {
-                let plan = plan.to_owned();
-                async move {
-                    tx.run(&sql::lifecycle::step_end, &[&plan, &number]).await?;
-                    Ok::<_, Abort<Never>>(())
-                }
-            })
-            .await;
-        outcome.map_err(Abort::into_error)
+        let words: Words = vec![Box::new(plan.to_owned()), Box::new(number)];
+        self.write(deadline, &sql::lifecycle::step_end, words).await.map(drop)
     }
 
     /// The regions that a CockroachDB cluster has nodes in.
@@ -167,19 +149,23 @@ impl Store {
         Ok(row.get("orders"))
     }
 
+    /// One statement in a transaction of its own; how many rows it changed.
     async fn write(
         &self,
-        name: &'static str,
         deadline: Deadline,
         query: &'static sql::Query,
-        words: [&str; 2],
-    ) -> Result<(), Error> {
+        words: Words,
+    ) -> Result<u64, Error> {
+        let words = Arc::new(words);
+        // Transactions are called without their room.
+        let name = query.name.rsplit('/').next().unwrap_or(query.name);
         let outcome = self
             .tx(name, deadline, |tx| {
-                let [first, second] = words.map(str::to_owned);
+                let words = Arc::clone(&words);
                 async move {
-                    tx.run(query, &[&first, &second]).await?;
-                    Ok::<_, Abort<Never>>(())
+                    let words: Vec<&(dyn ToSql + Sync)> =
+                        words.iter().map(|word| &**word as &(dyn ToSql + Sync)).collect();
+                    Ok::<_, Abort<Never>>(tx.run(query, &words).await?)
                 }
             })
             .await;
