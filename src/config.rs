@@ -237,6 +237,10 @@ pub enum RegionsAction {
         /// Longest that a step may wait, in seconds.
         #[arg(long, default_value_t = 300)]
         wait: u64,
+        /// Directory with the key of the region that travellers leave and the public keys of the
+        /// others; only a plan that moves travellers needs it.
+        #[arg(long)]
+        keys: Option<PathBuf>,
         /// Which database.
         #[command(flatten)]
         database: Database,

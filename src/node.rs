@@ -5,8 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use meridian_regions::{Continent, RegionId, Registry};
-use sha2::{Digest, Sha256};
+use meridian_regions::{RegionId, Registry};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -62,23 +61,11 @@ impl World {
         Ok(Self { registry, catalogue, schedule, places, clock })
     }
 
-    /// Hash of which region keeps the seats of which continent: with another answer a node would
-    /// look for sold seats in the wrong place, and sell them again.
-    fn seat_map(&self) -> u32 {
-        let mut hash = Sha256::new();
-        for continent in Continent::ALL {
-            hash.update(self.registry.for_continent(continent).locality.as_bytes());
-            hash.update([0]);
-        }
-        let digest: [u8; 32] = hash.finalize().into();
-        u32::from_le_bytes([digest[0], digest[1], digest[2], digest[3]])
-    }
-
     fn release(&self) -> Release {
         Release {
             profile: self.schedule.profile.name().to_owned(),
             seed: i64::try_from(self.schedule.seed).unwrap_or(i64::MAX),
-            fingerprint: i64::from(self.schedule.fingerprint) << 32 | i64::from(self.seat_map()),
+            fingerprint: i64::from(self.schedule.fingerprint) << 32,
         }
     }
 }
@@ -136,7 +123,7 @@ pub enum StartError {
     /// Another schedule is on sale.
     #[error(
         "the database sells the schedule {theirs:?}, this node made {mine:?}; start it with the \
-         same --profile, --seed, build and regions"
+         same --profile, --seed and build"
     )]
     OtherSchedule {
         /// Of this node.
@@ -172,6 +159,8 @@ impl Node {
         if mine != theirs {
             return Err(StartError::OtherSchedule { mine, theirs });
         }
+        let keepers = world.catalogue.keepers(world.registry);
+        store.keepers_claim(Deadline::after(START_PATIENCE), &keepers).await?;
         let address = listener.local_addr().expect("a bound listener has an address");
         let (dispatch, handed_over) = Dispatch::channel();
         let api = api(world, &config, store, dispatch);
@@ -239,7 +228,6 @@ fn api(world: &World, config: &NodeConfig, store: Store, dispatch: Dispatch) -> 
             store,
             finder,
             keys,
-            registry,
             dispatch,
             node: config.name.clone(),
             lease: config.lease,

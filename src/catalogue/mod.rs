@@ -5,13 +5,13 @@
 pub mod carriers;
 pub mod schedule;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io::Read;
 
 use flate2::read::GzDecoder;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use meridian_regions::{Continent, Coordinates, Country};
+use meridian_regions::{Continent, Coordinates, Country, RegionId, Registry};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -192,6 +192,13 @@ impl Catalogue {
     /// The continent of a country.
     pub fn continent(&self, country: Country) -> Continent {
         self.countries.get(&country).map_or(Continent::Eu, |facts| facts.continent)
+    }
+
+    /// Which region keeps the seats of flights out of which country: the one that claims its
+    /// continent.
+    pub fn keepers(&self, registry: Registry) -> BTreeMap<Country, RegionId> {
+        let keeper = |country| registry.for_continent(self.continent(country));
+        Country::all().map(|country| (country, keeper(country))).collect()
     }
 
     /// The English name of a country.

@@ -112,15 +112,39 @@ pub async fn send_home(
     next: Next,
 ) -> Response {
     let access = access(request.method(), path.as_str());
-    match home(&api.registry, access, request.headers()) {
-        Ok(Some(home)) if home != api.region => {
-            let labels = [("home", home.name.clone())];
-            metrics::counter!("meridian_residence_misdirected_total", &labels).increment(1);
-            Problem::misdirected(home).into_response()
-        }
-        Ok(_) => next.run(request).await,
+    let home = match home(&api.registry, access, request.headers()) {
+        Ok(Some(home)) if home != api.region => home,
+        Ok(_) => return next.run(request).await,
+        Err(problem) => return problem.into_response(),
+    };
+    match moved_home(&api, access, request.headers()).await {
+        Ok(Some(now)) if now == api.region => next.run(request).await,
+        Ok(now) => misdirected(now.unwrap_or(home)),
         Err(problem) => problem.into_response(),
     }
+}
+
+/// A token names the home that it was opened in; its traveller may have moved since. The table that
+/// knows is GLOBAL, so this asks nobody outside this region.
+async fn moved_home(
+    api: &Api,
+    access: Access,
+    headers: &HeaderMap,
+) -> Result<Option<RegionId>, Problem> {
+    match auth::token(headers).filter(|_| access == Access::Traveller) {
+        Some(token) => Ok(api.travellers.moved_to(&token.text).await?),
+        None => Ok(None),
+    }
+}
+
+fn misdirected(home: RegionId) -> Response {
+    // Nobody answers any more in a home that was given up; whoever moved out was found above.
+    if !home.state.holds_rows() {
+        return Problem::unauthenticated().into_response();
+    }
+    let labels = [("home", home.name.clone())];
+    metrics::counter!("meridian_residence_misdirected_total", &labels).increment(1);
+    Problem::misdirected(home).into_response()
 }
 
 /// The home of what a request is about, from its head alone.

@@ -93,8 +93,22 @@ impl FromRequestParts<Api> for Traveller {
 
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
         let Bearer(token) = Bearer::from_request_parts(parts, api).await?;
-        let session = api.travellers.session(&token).await?;
-        let session = session.ok_or_else(Problem::unauthenticated)?;
-        Ok(Self { session, token })
+        match api.travellers.session(&token).await? {
+            Some(session) => Ok(Self { session, token }),
+            None => Err(not_signed_in(api, &token).await),
+        }
     }
+}
+
+/// A session that is not here any more went with its traveller to another home: the way there.
+pub async fn moved_on(api: &Api, token: &str) -> Result<(), Problem> {
+    match api.travellers.moved_to(token).await? {
+        Some(home) if home != api.region => Err(Problem::misdirected(home)),
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// What the bearer of a token that opens nothing here is told.
+pub async fn not_signed_in(api: &Api, token: &str) -> Problem {
+    moved_on(api, token).await.err().unwrap_or_else(Problem::unauthenticated)
 }

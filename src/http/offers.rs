@@ -180,7 +180,7 @@ pub async fn offer(
 ) -> Result<Json<Data<Offer>>, Problem> {
     let terms = api.finder.open(&id)?;
     let mut data = api.finder.offer(&terms)?;
-    let wishes = seat_wishes(&api.finder, &api.registry, &terms);
+    let wishes = seat_wishes(&api.finder, &terms);
     let touched = api.store.fresh().seats_left(&wishes, terms.cabin).await?;
     data.seats_left = wishes
         .iter()

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::Api;
-use super::auth::{Bearer, Traveller};
+use super::auth::{Bearer, Traveller, not_signed_in};
 use super::body::{Data, IdempotencyKey, List, ListMeta, Strict};
 use super::problem::{FieldError, Problem, ProblemDetails};
 use crate::domain::ids::OrderId;
@@ -147,11 +147,11 @@ pub(super) fn answer(answer: Answer) -> Response {
     response
 }
 
-/// The id in a path; what cannot be read looks as if it did not exist.
+/// The id in a path; what cannot be read looks as if it did not exist. An id keeps the home that it
+/// was made in when its traveller moves, so here it is looked for whatever home it names.
 pub(super) fn order_id(api: &Api, text: &str) -> Result<OrderId, Problem> {
-    OrderId::parse(&api.registry, text)
-        .filter(|id| id.home() == api.region)
-        .ok_or_else(Problem::not_found)
+    let id = OrderId::parse(&api.registry, text).ok_or_else(Problem::not_found)?;
+    Ok(OrderId::from_parts(api.region, id.uuid()))
 }
 
 /// Books an offer. The answer is 202: the order is accepted and will not be lost; its `Location`
@@ -207,7 +207,7 @@ pub async fn order(
             Ok(([(ETAG, tag)], Json(Data { data: OrderView::from(row) })).into_response())
         }
         Mine::NotFound => Err(Problem::not_found()),
-        Mine::NoSession => Err(Problem::unauthenticated()),
+        Mine::NoSession => Err(not_signed_in(&api, &token).await),
     }
 }
 
@@ -240,7 +240,7 @@ pub async fn cancel(
     traveller: Traveller,
 ) -> Result<Response, Problem> {
     let id = order_id(&api, &id)?;
-    let body = serde_json::json!({ "order_id": id.to_string() });
+    let body = serde_json::json!({ "order_id": id.uuid() });
     let request = Request::new(&key, "POST /v1/orders/{id}/cancel", &body);
     let orders = api.orders.clone();
     let work =

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::Api;
-use super::auth::{Bearer, set_cookie};
+use super::auth::{Bearer, moved_on, set_cookie};
 use super::body::{Data, Strict};
 use super::problem::{Problem, ProblemDetails};
 use super::travellers::{SessionView, credentials, opened};
@@ -44,6 +44,8 @@ pub async fn log_in(
 #[utoipa::path(delete, path = "/v1/sessions/current", tag = "sessions",
     responses((status = 204), (status = 401, body = ProblemDetails)))]
 pub async fn log_out(State(api): State<Api>, Bearer(token): Bearer) -> Result<Response, Problem> {
-    api.travellers.log_out(&token).await?;
+    if !api.travellers.log_out(&token).await? {
+        moved_on(&api, &token).await?;
+    }
     Ok((StatusCode::NO_CONTENT, [(SET_COOKIE, set_cookie("", 0))]).into_response())
 }

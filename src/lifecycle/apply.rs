@@ -2,18 +2,23 @@
 //! down before and after, so that a plan that was cut off goes on where it was.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use meridian_regions::{RegionId, Registry};
 
 use super::drain::{self, Seen};
+use super::moving::{self, Tally};
 use super::plan::{Act, Plan, Step, Until};
+use crate::catalogue::Catalogue;
 use crate::clock::Deadline;
+use crate::privacy::keys::HandoverKeys;
 use crate::store::datamap::{self, Class};
 use crate::store::lifecycle::Life;
 use crate::store::migrate::Lock;
 use crate::store::regions::{Change, Makes};
 use crate::store::{DatabaseUrl, Error, Store};
+use crate::travellers::moving::Mover;
 
 /// Longest that writing a step down may take.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -29,6 +34,16 @@ pub struct Orders {
     pub done: BTreeSet<i64>,
     /// Longest wait of one step.
     pub wait: Duration,
+    /// Where the keys are that move travellers.
+    pub keys: Option<PathBuf>,
+}
+
+/// What is told while a plan is carried out.
+pub enum News<'a> {
+    /// A step is begun.
+    Step(&'a Step),
+    /// Moving has got so far.
+    Moved(Tally),
 }
 
 /// How far a plan got.
@@ -73,6 +88,30 @@ pub enum ApplyError {
     /// A step number that nobody can have done by hand.
     #[error("step {0} is neither a command nor a statement of this plan; `--done` is for those")]
     NotYours(i64),
+    /// Travellers cannot be moved without keys.
+    #[error(
+        "step {number} moves travellers out of {region}; run this on a machine of {region} and say \
+         where its key and the public keys of the others are with --keys DIR"
+    )]
+    NoKeys {
+        /// The step.
+        number: i64,
+        /// The region.
+        region: String,
+    },
+    /// Some travellers did not move.
+    #[error(
+        "step {number}: {} travellers moved, {} stayed because a seal of theirs did not open; see \
+         docs/runbooks/06-rebalance-homes.md, and `meridian regions apply` goes on from here",
+        .tally.moved,
+        .tally.failed
+    )]
+    Stayed {
+        /// The step.
+        number: i64,
+        /// How many.
+        tally: Tally,
+    },
     /// It took too long.
     #[error(
         "step {number}, {region}: {until} is still not so ({found}); nothing was changed by this \
@@ -100,14 +139,15 @@ pub enum ApplyError {
     },
 }
 
-/// Carries a plan out as far as it goes; `tell` hears of each step before it is done.
+/// Carries a plan out as far as it goes; `tell` hears of each step before it is done, and how far
+/// moving has got.
 pub async fn apply(
     store: &Store,
     url: &DatabaseUrl,
     registry: &Registry,
     plan: &Plan,
     orders: &Orders,
-    mut tell: impl FnMut(&Step),
+    mut tell: impl FnMut(News<'_>),
 ) -> Result<Progress, ApplyError> {
     if !plan.is_whole() {
         return Err(ApplyError::Changed);
@@ -139,22 +179,23 @@ struct Hand<'a> {
 }
 
 impl Hand<'_> {
-    async fn carry_out(&self, tell: &mut impl FnMut(&Step)) -> Result<Progress, ApplyError> {
+    async fn carry_out(&self, tell: &mut impl FnMut(News<'_>)) -> Result<Progress, ApplyError> {
         let (done, begun) = self.store.steps(&self.plan.id).await?;
         if done.is_empty() && begun.is_empty() {
             self.is_fresh().await?;
         }
-        for step in self.plan.steps.iter().filter(|step| !done.contains(&step.number)) {
+        let is_done = |step: &&Step| done.contains(&step.number) && !step.act.is_never_done();
+        for step in self.plan.steps.iter().filter(|step| !is_done(step)) {
             let deadline = || Deadline::after(PATIENCE);
             let yours = matches!(step.act, Act::Command(_));
             if yours && !self.orders.done.contains(&step.number) {
                 return Ok(Progress::Yours(step.clone()));
             }
-            tell(step);
+            tell(News::Step(step));
             let (plan, number) = (&self.plan.id, step.number);
             self.store.step_begin(deadline(), plan, number, &step.title).await?;
             if !self.orders.done.contains(&number) {
-                self.take(step).await?;
+                self.take(step, tell).await?;
             }
             self.store.step_end(deadline(), plan, number).await?;
         }
@@ -179,7 +220,7 @@ impl Hand<'_> {
     }
 
     /// Takes a step; each may be taken twice.
-    async fn take(&self, step: &Step) -> Result<(), ApplyError> {
+    async fn take(&self, step: &Step, tell: &mut impl FnMut(News<'_>)) -> Result<(), ApplyError> {
         let region = self.registry.by_name(&step.region).expect("the files are the plan's");
         let deadline = Deadline::after(PATIENCE);
         match &step.act {
@@ -192,6 +233,8 @@ impl Hand<'_> {
                 Ok(())
             }
             Act::Undrain => Ok(drain::undrain(self.store, region).await.map(drop)?),
+            Act::MoveHomes => self.move_homes(step.number, region, tell).await,
+            Act::MoveSeats => self.move_seats(step.number, region, tell).await,
             Act::Record(state) => Ok(self.store.life_set(deadline, &region.name, *state).await?),
         }
     }
@@ -212,6 +255,46 @@ impl Hand<'_> {
         let why = |error: Error| crate::telemetry::chain(&error);
         let done = self.lock.run(&change.text).await;
         done.map_err(|error| ApplyError::Failed { number, why: why(error) })
+    }
+
+    async fn move_homes(
+        &self,
+        number: i64,
+        region: RegionId,
+        tell: &mut impl FnMut(News<'_>),
+    ) -> Result<(), ApplyError> {
+        let Some(dir) = &self.orders.keys else {
+            return Err(ApplyError::NoKeys { number, region: region.name.clone() });
+        };
+        let failed = |why: &dyn std::error::Error| ApplyError::Failed {
+            number,
+            why: crate::telemetry::chain(why),
+        };
+        let keys = HandoverKeys::load(dir, self.registry, region).map_err(|e| failed(&e))?;
+        let mover = Mover { store: self.store.clone(), keys };
+        let reason = format!("plan {}", self.plan.id);
+        let moved = moving::move_homes(&mover, *self.registry, region, &reason, |tally| {
+            tell(News::Moved(tally));
+        });
+        let tally = moved.await.map_err(|error| failed(&error))?;
+        if tally.failed > 0 {
+            return Err(ApplyError::Stayed { number, tally });
+        }
+        Ok(())
+    }
+
+    async fn move_seats(
+        &self,
+        number: i64,
+        region: RegionId,
+        tell: &mut impl FnMut(News<'_>),
+    ) -> Result<(), ApplyError> {
+        let catalogue = Catalogue::load()
+            .map_err(|error| ApplyError::Failed { number, why: error.to_string() })?;
+        let (store, registry) = (self.store, *self.registry);
+        moving::move_seats(store, registry, &catalogue, region, |tally| tell(News::Moved(tally)))
+            .await?;
+        Ok(())
     }
 
     async fn wait(&self, number: i64, region: RegionId, until: Until) -> Result<(), ApplyError> {

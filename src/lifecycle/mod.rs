@@ -4,4 +4,5 @@
 pub mod apply;
 pub mod check;
 pub mod drain;
+pub mod moving;
 pub mod plan;

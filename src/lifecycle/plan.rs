@@ -10,6 +10,7 @@ use meridian_regions::{RegionId, Registry, State};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::moving::Leaving;
 use crate::store::lifecycle::Life;
 use crate::store::regions::{self, Change};
 
@@ -27,6 +28,10 @@ pub enum Act {
     Drain,
     /// It takes everybody again.
     Undrain,
+    /// Its travellers whose country has another home go there.
+    MoveHomes,
+    /// The seats that another region claims go there.
+    MoveSeats,
     /// It has got so far.
     Record(State),
 }
@@ -103,6 +108,14 @@ pub enum PlanError {
         /// How many.
         countries: usize,
     },
+    /// Seats are still kept there.
+    #[error("{region} still claims {claims}; give it to other regions before this one is removed")]
+    StillClaims {
+        /// The region.
+        region: String,
+        /// What.
+        claims: String,
+    },
     /// A file is gone.
     #[error("{0} is {1} and has no file any more; bring the file back and go on step by step")]
     NoFile(String, State),
@@ -110,10 +123,12 @@ pub enum PlanError {
 
 /// The steps from where the regions are to what the files say.
 ///
-/// `database` is the name of a CockroachDB database; none means PostgreSQL.
+/// `leaving` is what each region has that the files give to another. `database` is the name of a
+/// CockroachDB database; none means PostgreSQL.
 pub fn plan(
     registry: &Registry,
     lives: &BTreeMap<String, Life>,
+    leaving: &BTreeMap<String, Leaving>,
     database: Option<&str>,
 ) -> Result<Plan, PlanError> {
     for (name, Life { state, .. }) in lives {
@@ -124,7 +139,15 @@ pub fn plan(
     let (mut from, mut steps) = (BTreeMap::new(), Vec::new());
     for region in registry.all() {
         let life = lives.get(&region.name).copied();
+        let leaving = leaving.get(&region.name).copied().unwrap_or_default();
+        let mut moves = Steps { region, steps: Vec::new() };
+        moves.give_away(leaving);
+        let moves = moves.steps;
         if life.is_some_and(|life| life.state == region.state) {
+            if !moves.is_empty() {
+                from.insert(region.name.clone(), life);
+                steps.extend(moves);
+            }
             continue;
         }
         // What nobody has heard of yet begins at the beginning, and to be planned costs nothing.
@@ -139,6 +162,7 @@ pub fn plan(
             });
         }
         from.insert(region.name.clone(), life);
+        steps.extend(moves);
         steps.extend(step(registry, region, is, database)?);
     }
     for (number, step) in (1..).zip(&mut steps) {
@@ -199,10 +223,7 @@ fn step(
             let title = "forget the drain: nobody is asked any more";
             steps.push(title, Act::Undrain, "nothing to take back");
         }
-        (_, State::Removing) if !region.homes.is_empty() => {
-            let (region, countries) = (region.name.clone(), region.homes.len());
-            return Err(PlanError::StillHome { region, countries });
-        }
+        (_, State::Removing) => may_go(region)?,
         (_, State::Removed) => {
             let title = "wait until no row is at home there";
             steps.push(title, Act::Wait(Until::RowsGone), "nothing to take back");
@@ -221,6 +242,21 @@ fn step(
     Ok(steps.steps)
 }
 
+/// Nobody's home and nobody's keeper may be removed.
+fn may_go(region: RegionId) -> Result<(), PlanError> {
+    let name = || region.name.clone();
+    if !region.homes.is_empty() {
+        return Err(PlanError::StillHome { region: name(), countries: region.homes.len() });
+    }
+    let continents = region.dns.continents.iter().map(|it| format!("continent {}", it.code()));
+    let claims: Vec<String> =
+        continents.chain(region.dns.default.then(|| "the default".to_owned())).collect();
+    if !claims.is_empty() {
+        return Err(PlanError::StillClaims { region: name(), claims: claims.join(", ") });
+    }
+    Ok(())
+}
+
 struct Steps {
     region: RegionId,
     steps: Vec<Step>,
@@ -232,11 +268,26 @@ impl Steps {
         self.steps.push(Step { number: 0, region, title: title.to_owned(), act, undo });
     }
 
+    fn give_away(&mut self, leaving: Leaving) {
+        let back = "the same with the files before: whoever moved moves back";
+        if leaving.travellers > 0 {
+            let title = format!("move its travellers home: {} by now", leaving.travellers);
+            self.push(&title, Act::MoveHomes, back);
+        }
+        if leaving.countries > 0 {
+            let title = format!("move its seats: those of {} countries", leaving.countries);
+            self.push(&title, Act::MoveSeats, back);
+        }
+    }
+
     fn terraform_region(&mut self, act: &str, undo: &str) {
         let name = &self.region.name;
         let root = "terraform -chdir=terraform/live/region";
-        let init = format!("{root} init -reconfigure -backend-config=key=regions/{name}.tfstate");
-        let change = |act: &str| format!("{root} {act} -var region={name}");
+        let init = format!(
+            "{root} init -reconfigure -backend-config=bucket=BUCKET \
+             -backend-config=region=BUCKET_REGION -backend-config=key=regions/{name}.tfstate"
+        );
+        let change = |act: &str| format!("{root} {act} -var region={name} -var-file={name}.tfvars");
         let (change, undo) = (change(act), change(undo));
         self.push("open the region's state", Act::Command(init), "nothing to take back");
         let title = if act == "destroy" { "take the region down" } else { "build the region" };
@@ -263,6 +314,13 @@ impl Plan {
     }
 }
 
+impl Act {
+    /// Whether it is done again though it was done: who came later moves, too.
+    pub fn is_never_done(&self) -> bool {
+        matches!(self, Self::MoveHomes | Self::MoveSeats)
+    }
+}
+
 impl fmt::Display for Until {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -282,6 +340,8 @@ impl fmt::Display for Act {
             Self::Wait(until) => write!(f, "wait until {until}"),
             Self::Drain => f.write_str("drain"),
             Self::Undrain => f.write_str("undrain"),
+            Self::MoveHomes => f.write_str("move homes"),
+            Self::MoveSeats => f.write_str("move seats"),
             Self::Record(state) => write!(f, "record {state}"),
         }
     }

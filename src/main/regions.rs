@@ -5,11 +5,13 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use meridian::catalogue::Catalogue;
 use meridian::clock::Clock;
 use meridian::config::{Drain, RegionsAction, RegionsCheck};
-use meridian::lifecycle::apply::{self, Orders, Progress};
+use meridian::lifecycle::apply::{self, News, Orders, Progress};
 use meridian::lifecycle::check::{self, Places};
 use meridian::lifecycle::drain::{self, Word};
+use meridian::lifecycle::moving::{self, Tally};
 use meridian::lifecycle::plan::{self, Plan, Step};
 use meridian::store::{DatabaseUrl, Store, StoreConfig};
 use meridian_geo_routing::Zone;
@@ -63,14 +65,14 @@ pub(crate) async fn run(registry: Registry, dir: Option<&Path>, action: RegionsA
         RegionsAction::Plan { database, out, json } => {
             plan_regions(registry, database.url, out.as_deref(), json).await
         }
-        RegionsAction::Apply { plan, done, wait, database } => {
+        RegionsAction::Apply { plan, done, wait, keys, database } => {
             let path = plan.display().to_string();
             let unreadable = |error| format!("{path} cannot be read: {error}; see `regions plan`");
             let whole = std::fs::read_to_string(&plan).map_err(unreadable)?;
             let plan = serde_json::from_str(&whole)
                 .map_err(|error| format!("{path} is no plan: {error}"))?;
             let wait = Duration::from_secs(wait);
-            let orders = Orders { done: done.into_iter().collect(), wait };
+            let orders = Orders { done: done.into_iter().collect(), wait, keys };
             apply_regions(registry, database.url, (&plan, &path), &orders).await
         }
         RegionsAction::List { json } => list(registry, json),
@@ -119,8 +121,10 @@ async fn plan_regions(
 ) -> Outcome {
     let store = Store::open(&StoreConfig::new(url.clone())).await.map_err(text)?;
     let lives = store.lives().await.map_err(text)?;
+    let catalogue = Catalogue::load().map_err(text)?;
+    let leaving = moving::leaving(&store, registry, &catalogue).await.map_err(text)?;
     let database = store.engine().is_cockroach().then(|| url.database_name());
-    let plan = plan::plan(&registry, &lives, database).map_err(text)?;
+    let plan = plan::plan(&registry, &lives, &leaving, database).map_err(text)?;
     store.close();
     let whole = serde_json::to_string_pretty(&plan).map_err(text)?;
     if let Some(out) = out {
@@ -137,7 +141,10 @@ async fn apply_regions(
     orders: &Orders,
 ) -> Outcome {
     let store = Store::open(&StoreConfig::new(url.clone())).await.map_err(text)?;
-    let tell = |step: &Step| say(&format!("{:>3}  {}: {}", step.number, step.region, step.title));
+    let tell = |news: News<'_>| match news {
+        News::Step(step) => say(&format!("{:>3}  {}: {}", step.number, step.region, step.title)),
+        News::Moved(Tally { moved, .. }) => say(&format!("     {moved} moved")),
+    };
     let progress = apply::apply(&store, &url, &registry, plan, orders, tell).await;
     store.close();
     match progress.map_err(text)? {

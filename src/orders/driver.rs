@@ -132,7 +132,7 @@ impl Driver {
         };
         let token = unseal(self.data_key(work)?.open(token_place(work.id), sealed))?;
         // The version is part of the key: a second payment of a held order is another payment.
-        let key = format!("{}:authorize:{}", work.id, work.version);
+        let key = key(work, &format!("authorize:{}", work.version));
         let outcome = self.payments.authorize(&key, work.total, &token).await;
         Ok(Step::of(outcome, Trigger::Declined, |reference| Learned {
             payment_reference: Some(reference),
@@ -324,8 +324,9 @@ impl Step {
 }
 
 /// A key that every try and every node makes alike.
+/// The same before and after a move: so the home that an id names is no part of it.
 fn key(work: &Work, step: &str) -> String {
-    format!("{}:{step}", work.id)
+    format!("{}:{step}", work.id.uuid())
 }
 
 fn pause(attempts: i64) -> Duration {

@@ -6,7 +6,6 @@ pub mod view;
 
 use std::time::Duration;
 
-use meridian_regions::{RegionId, Registry};
 use serde_json::json;
 
 use crate::clock::Deadline;
@@ -43,8 +42,6 @@ pub struct Orders {
     pub finder: Finder,
     /// The region's keys.
     pub keys: Keys,
-    /// All regions.
-    pub registry: Registry,
     /// Where accepted orders are handed to.
     pub dispatch: Dispatch,
     /// This node's name, under which it holds leases.
@@ -338,7 +335,7 @@ impl Orders {
                 .payment_token
                 .map(|token| data_key.seal(token_place(id), &token)),
             passengers: booking.passengers.iter().map(|p| seal(&data_key, id, p)).collect(),
-            seats: seat_wishes(&self.finder, &self.registry, &terms),
+            seats: seat_wishes(&self.finder, &terms),
             cabin: terms.cabin,
             created_at: now,
             owner: self.node.clone(),
@@ -350,11 +347,7 @@ impl Orders {
 }
 
 /// The seats that an offer's terms need, flight by flight.
-pub fn seat_wishes(finder: &Finder, registry: &Registry, terms: &Terms) -> Vec<SeatWish> {
-    let region = |airport: u16| -> RegionId {
-        let country = finder.catalogue.at(airport).country;
-        registry.for_continent(finder.catalogue.continent(country))
-    };
+pub fn seat_wishes(finder: &Finder, terms: &Terms) -> Vec<SeatWish> {
     terms
         .slices
         .iter()
@@ -362,7 +355,7 @@ pub fn seat_wishes(finder: &Finder, registry: &Registry, terms: &Terms) -> Vec<S
         .map(|leg| {
             let pattern = &finder.schedule.patterns[leg.pattern as usize];
             SeatWish {
-                region: region(pattern.from),
+                departs_from: finder.catalogue.at(pattern.from).country,
                 flight: pattern.flight().to_string(),
                 departs_on: leg.on,
                 capacity: i64::from(pattern.seats_of(terms.cabin)),

@@ -2,7 +2,8 @@
 //!
 //! `offer.key` and `directory.key` are the same on every node. `region-<name>.key` wraps the data
 //! keys of the travellers at home there and is given to that region's nodes only: another region's
-//! node could read a row, but not the person in it.
+//! node could read a row, but not the person in it. `region-<name>.pub` is its public half, for
+//! handing a traveller over to that region; everybody may know it.
 
 use std::fs;
 use std::io::Write;
@@ -10,10 +11,10 @@ use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
 use hmac::{Hmac, Mac};
-use meridian_regions::RegionId;
+use meridian_regions::{RegionId, Registry};
 use sha2::Sha256;
 
-use super::seal::RegionKey;
+use super::seal::{PublicKey, RegionKey};
 use crate::domain::offer::OfferKey;
 use crate::domain::traveller::Subject;
 
@@ -29,6 +30,15 @@ pub struct Keys {
     pub directory: DirectoryKey,
     /// Wraps the data keys of this region's travellers.
     pub region: RegionKey,
+}
+
+/// The keys that move travellers out of a region: its own, and the public ones of the others.
+#[derive(Clone)]
+pub struct HandoverKeys {
+    /// Opens what is sealed in the old home.
+    pub old: RegionKey,
+    /// Seal to a new home.
+    pub new: Vec<PublicKey>,
 }
 
 /// The key of the log-in directory.
@@ -55,26 +65,60 @@ impl Keys {
         Ok(Self {
             offer: OfferKey::new(read(&dir.join("offer.key"))?),
             directory: DirectoryKey(read(&dir.join("directory.key"))?),
-            region: RegionKey::new(region, read(&dir.join(format!("region-{region}.key")))?),
+            region: region_key(dir, region)?,
         })
     }
 
     /// Makes the keys that a directory lacks; those that are there stay.
     pub fn make(dir: &Path, regions: impl Iterator<Item = RegionId>) -> Result<(), KeyError> {
+        let regions: Vec<RegionId> = regions.collect();
         fs::create_dir_all(dir).map_err(|error| failed("making", dir, &error))?;
         fs::set_permissions(dir, fs::Permissions::from_mode(0o700))
             .map_err(|error| failed("protecting", dir, &error))?;
         let names = ["offer.key".to_owned(), "directory.key".to_owned()]
             .into_iter()
-            .chain(regions.map(|region| format!("region-{region}.key")));
+            .chain(regions.iter().map(|region| format!("region-{region}.key")));
         for name in names {
             let path = dir.join(name);
             if !path.exists() {
-                write(&path)?;
+                write(&path, &random()?)?;
+            }
+        }
+        for region in regions {
+            let path = dir.join(format!("region-{region}.pub"));
+            if !path.exists() {
+                write(&path, &region_key(dir, region)?.public().to_bytes())?;
             }
         }
         Ok(())
     }
+}
+
+impl HandoverKeys {
+    /// Reads the key of the region that travellers leave, and the public keys that are there.
+    pub fn load(dir: &Path, registry: &Registry, old: RegionId) -> Result<Self, KeyError> {
+        let mut new = Vec::new();
+        for region in registry.all().filter(|region| *region != old) {
+            let path = dir.join(format!("region-{region}.pub"));
+            if path.exists() {
+                let bytes = fs::read(&path).map_err(|error| failed("reading", &path, &error))?;
+                let key = PublicKey::from_bytes(region, &bytes).map_err(|_| {
+                    KeyError(format!("{} is no public key; copy it again", path.display()))
+                })?;
+                new.push(key);
+            }
+        }
+        Ok(Self { old: region_key(dir, old)?, new })
+    }
+
+    /// The public key of a region, if it is there.
+    pub fn of(&self, region: RegionId) -> Option<&PublicKey> {
+        self.new.iter().find(|key| key.region() == region)
+    }
+}
+
+fn region_key(dir: &Path, region: RegionId) -> Result<RegionKey, KeyError> {
+    Ok(RegionKey::new(region, read(&dir.join(format!("region-{region}.key")))?))
 }
 
 fn failed(what: &str, path: &Path, error: &std::io::Error) -> KeyError {
@@ -97,15 +141,19 @@ fn read(path: &Path) -> Result<[u8; KEY_BYTES], KeyError> {
     })
 }
 
-fn write(path: &Path) -> Result<(), KeyError> {
+fn random() -> Result<[u8; KEY_BYTES], KeyError> {
     let mut key = [0_u8; KEY_BYTES];
     getrandom::fill(&mut key)
         .map_err(|error| KeyError(format!("the system gave no randomness: {error}")))?;
+    Ok(key)
+}
+
+fn write(path: &Path, bytes: &[u8]) -> Result<(), KeyError> {
     let mut file = fs::File::options()
         .create_new(true)
         .write(true)
         .mode(0o600)
         .open(path)
         .map_err(|error| failed("writing", path, &error))?;
-    file.write_all(&key).map_err(|error| failed("writing", path, &error))
+    file.write_all(bytes).map_err(|error| failed("writing", path, &error))
 }

@@ -2,9 +2,19 @@
 //!
 //! The associated data names table, column, row and region, so that a sealed value cannot be moved
 //! to another place and still open. Destroying a traveller's wrapped key destroys all of it.
+//!
+//! A traveller who moves takes the data key along: the old home seals it to the new home's public
+//! key (HPKE, RFC 9180: X25519, HKDF-SHA256, ChaCha20-Poly1305), so that no place ever holds the
+//! keys of two regions.
 
 use aes_gcm_siv::aead::{Aead, KeyInit, Payload};
 use aes_gcm_siv::{Aes256GcmSiv, Nonce};
+use hpke::aead::ChaCha20Poly1305;
+use hpke::kdf::HkdfSha256;
+use hpke::kem::X25519HkdfSha256;
+use hpke::{
+    Deserializable, Kem, OpModeR, OpModeS, Serializable, single_shot_open, single_shot_seal,
+};
 use meridian_regions::RegionId;
 use uuid::Uuid;
 use zeroize::Zeroizing;
@@ -13,6 +23,16 @@ use zeroize::Zeroizing;
 const NONCE_BYTES: usize = 12;
 /// Bytes of a key.
 const KEY_BYTES: usize = 32;
+/// Bytes of an authentication tag; both ciphers have the same.
+const TAG_BYTES: usize = 16;
+/// Bytes of a public key, and of an encapsulated one.
+pub const PUBLIC_BYTES: usize = 32;
+/// Bytes of a data key that another region handed over: by its length it is told from one that this
+/// region wrapped, which has a nonce in front instead of an encapsulated key.
+const HANDED_OVER_BYTES: usize = PUBLIC_BYTES + KEY_BYTES + TAG_BYTES;
+/// What a key is handed over for, so that no other use of a region's key pair can be confused with
+/// it.
+const HANDOVER: &[u8] = b"meridian: a traveller's data key";
 
 /// A seal that did not open: another key, another place, or another byte.
 #[derive(Debug, thiserror::Error)]
@@ -24,6 +44,25 @@ pub struct Broken;
 pub struct RegionKey {
     region: RegionId,
     cipher: Aes256GcmSiv,
+    private: <X25519HkdfSha256 as Kem>::PrivateKey,
+    public: PublicKey,
+}
+
+/// What other regions may know of a region's key: enough to hand a traveller over to it.
+#[derive(Clone)]
+pub struct PublicKey {
+    region: RegionId,
+    key: <X25519HkdfSha256 as Kem>::PublicKey,
+}
+
+/// A traveller's key on its way to another region.
+pub struct Handover {
+    /// For the new home's database: only the new home opens it.
+    pub wrapped: Vec<u8>,
+    /// Opens what is sealed in the old home.
+    pub old: DataKey,
+    /// Seals for the new home.
+    pub new: DataKey,
 }
 
 /// The key of a traveller, unwrapped.
@@ -46,7 +85,19 @@ pub struct Place {
 impl RegionKey {
     /// A key from its bytes.
     pub fn new(region: RegionId, bytes: [u8; KEY_BYTES]) -> Self {
-        Self { region, cipher: Aes256GcmSiv::new(&bytes.into()) }
+        let (private, key) = X25519HkdfSha256::derive_keypair(&bytes);
+        let public = PublicKey { region, key };
+        Self { region, cipher: Aes256GcmSiv::new(&bytes.into()), private, public }
+    }
+
+    /// The region that it belongs to.
+    pub fn region(&self) -> RegionId {
+        self.region
+    }
+
+    /// What other regions may know of it.
+    pub fn public(&self) -> &PublicKey {
+        &self.public
     }
 
     /// A new traveller's key, and its wrapped form for the database.
@@ -54,19 +105,84 @@ impl RegionKey {
         let mut bytes = Zeroizing::new([0_u8; KEY_BYTES]);
         getrandom::fill(bytes.as_mut()).expect("the system gives randomness");
         let wrapped = seal(&self.cipher, bytes.as_ref(), &wrapping(self.region, traveller));
-        (self.data_key(&bytes), wrapped)
+        (data_key(self.region, &bytes), wrapped)
     }
 
     /// A traveller's key from its wrapped form.
     pub fn unwrap_data_key(&self, traveller: Uuid, wrapped: &[u8]) -> Result<DataKey, Broken> {
-        let bytes = open(&self.cipher, wrapped, &wrapping(self.region, traveller))?;
-        let bytes: &[u8; KEY_BYTES] = bytes.as_slice().try_into().map_err(|_| Broken)?;
-        Ok(self.data_key(bytes))
+        let bytes = self.unwrap(traveller, wrapped)?;
+        Ok(data_key(self.region, as_key(&bytes)?))
     }
 
-    fn data_key(&self, bytes: &[u8; KEY_BYTES]) -> DataKey {
-        DataKey { region: self.region, cipher: Aes256GcmSiv::new(bytes.into()) }
+    /// A traveller's key for another home: the same key, sealed to that home and to no other.
+    pub fn hand_over(
+        &self,
+        traveller: Uuid,
+        wrapped: &[u8],
+        to: &PublicKey,
+    ) -> Result<Handover, Broken> {
+        let bytes = self.unwrap(traveller, wrapped)?;
+        let place = wrapping(to.region, traveller);
+        let (encapped, sealed) =
+            single_shot_seal::<ChaCha20Poly1305, HkdfSha256, X25519HkdfSha256>(
+                &OpModeS::Base,
+                &to.key,
+                HANDOVER,
+                &bytes,
+                place.as_bytes(),
+            )
+            .map_err(|_| Broken)?;
+        Ok(Handover {
+            wrapped: [encapped.to_bytes().as_slice(), &sealed].concat(),
+            old: data_key(self.region, as_key(&bytes)?),
+            new: data_key(to.region, as_key(&bytes)?),
+        })
     }
+
+    fn unwrap(&self, traveller: Uuid, wrapped: &[u8]) -> Result<Zeroizing<Vec<u8>>, Broken> {
+        let place = wrapping(self.region, traveller);
+        if wrapped.len() != HANDED_OVER_BYTES {
+            return open(&self.cipher, wrapped, &place);
+        }
+        let (encapped, sealed) = wrapped.split_at(PUBLIC_BYTES);
+        let encapped = <X25519HkdfSha256 as Kem>::EncappedKey::from_bytes(encapped);
+        single_shot_open::<ChaCha20Poly1305, HkdfSha256, X25519HkdfSha256>(
+            &OpModeR::Base,
+            &self.private,
+            &encapped.map_err(|_| Broken)?,
+            HANDOVER,
+            sealed,
+            place.as_bytes(),
+        )
+        .map(Zeroizing::new)
+        .map_err(|_| Broken)
+    }
+}
+
+impl PublicKey {
+    /// A region's public key from its bytes.
+    pub fn from_bytes(region: RegionId, bytes: &[u8]) -> Result<Self, Broken> {
+        let key = <X25519HkdfSha256 as Kem>::PublicKey::from_bytes(bytes).map_err(|_| Broken)?;
+        Ok(Self { region, key })
+    }
+
+    /// Its bytes.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        self.key.to_bytes().to_vec()
+    }
+
+    /// The region that opens what is sealed to it.
+    pub fn region(&self) -> RegionId {
+        self.region
+    }
+}
+
+fn data_key(region: RegionId, bytes: &[u8; KEY_BYTES]) -> DataKey {
+    DataKey { region, cipher: Aes256GcmSiv::new(bytes.into()) }
+}
+
+fn as_key(bytes: &[u8]) -> Result<&[u8; KEY_BYTES], Broken> {
+    bytes.try_into().map_err(|_| Broken)
 }
 
 impl DataKey {
@@ -134,5 +250,36 @@ mod tests {
         let other = RegionKey::new(region("us-east"), [1; 32]);
         assert!(other.unwrap_data_key(traveller, &wrapped).is_err());
         assert!(again.open(place, &sealed[..11]).is_err());
+    }
+
+    #[test]
+    fn a_key_that_is_handed_over_opens_in_its_new_home_and_nowhere_else() {
+        let registry = Registry::embedded().expect("embedded regions");
+        let key = |name, byte| {
+            RegionKey::new(registry.by_name(name).expect("a shipped region"), [byte; 32])
+        };
+        let (old, new, third) = (key("eu-west", 1), key("eu-central", 2), key("us-east", 3));
+        let traveller = Uuid::from_u128(1);
+        let place = Place { table: "traveller", column: "email", row: traveller };
+        let (data_key, wrapped) = old.make_data_key(traveller);
+        let sealed = data_key.seal(place, "ada@example.org");
+
+        let public = PublicKey::from_bytes(new.region(), &new.public().to_bytes());
+        let over = old.hand_over(traveller, &wrapped, &public.expect("its own bytes"));
+        let over = over.expect("its own key");
+        let text = over.old.open(place, &sealed).expect("sealed in the old home");
+        let moved = over.new.seal(place, &text);
+
+        let there = new.unwrap_data_key(traveller, &over.wrapped).expect("sealed to it");
+        assert_eq!(there.open(place, &moved).expect("its own place").as_str(), "ada@example.org");
+        assert!(there.open(place, &sealed).is_err(), "the old home's seals stay the old home's");
+        assert!(old.unwrap_data_key(traveller, &over.wrapped).is_err());
+        assert!(third.unwrap_data_key(traveller, &over.wrapped).is_err());
+        assert!(new.unwrap_data_key(Uuid::from_u128(2), &over.wrapped).is_err());
+        let back = new.hand_over(traveller, &over.wrapped, old.public()).expect("and back again");
+        assert!(old.unwrap_data_key(traveller, &back.wrapped).is_ok());
+        let mut flipped = over.wrapped.clone();
+        flipped[40] ^= 1;
+        assert!(new.unwrap_data_key(traveller, &flipped).is_err());
     }
 }

@@ -58,8 +58,13 @@ impl Reader<'_> {
 
     /// Accounts in a region that may not home their country.
     pub async fn misplaced_travellers(&self, registry: &Registry) -> Result<Vec<Misplaced>, Error> {
+        // The law binds a traveller to a jurisdiction; which of its regions is home may be about to
+        // change.
         let allowed = registry.all().flat_map(|region| {
-            region.homes.clone().into_iter().map(move |country| (region.locality.clone(), country))
+            let same_law =
+                registry.all().filter(move |other| other.jurisdiction == region.jurisdiction);
+            let homes = same_law.flat_map(|other| other.homes.clone());
+            homes.map(move |country| (region.locality.clone(), country))
         });
         let (regions, countries): (Vec<String>, Vec<String>) =
             allowed.map(|(region, country)| (region, country.code().to_owned())).unzip();

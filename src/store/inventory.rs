@@ -1,9 +1,16 @@
 //! Seats of a flight on a day. The database itself refuses to oversell.
+//!
+//! Which region keeps the seats of which country is a table that every statement reads, not what a
+//! node believes: so seats can move while they are being sold.
+
+use std::collections::BTreeMap;
 
 use jiff::civil::Date;
-use meridian_regions::RegionId;
+use meridian_regions::{Country, RegionId};
 
-use super::{Error, Reader, Tx, sql};
+use super::release::Never;
+use super::{Abort, Error, Reader, Store, Tx, sql};
+use crate::clock::Deadline;
 use crate::domain::ids::OrderId;
 use crate::domain::itinerary::Cabin;
 use crate::domain::order::Seats;
@@ -11,8 +18,8 @@ use crate::domain::order::Seats;
 /// The seats that an order wants on one flight.
 #[derive(Clone, Debug)]
 pub struct SeatWish {
-    /// The region that keeps the flight's seats.
-    pub region: RegionId,
+    /// Country of departure, whose keeper keeps the seats.
+    pub departs_from: Country,
     /// Flight designator.
     pub flight: String,
     /// Local day of departure.
@@ -29,14 +36,14 @@ impl Tx {
         cabin: Cabin,
         seats: i64,
     ) -> Result<bool, Error> {
-        let regions: Vec<&str> = wishes.iter().map(|wish| wish.region.locality.as_str()).collect();
+        let countries: Vec<&str> = wishes.iter().map(|wish| wish.departs_from.code()).collect();
         let flights: Vec<&str> = wishes.iter().map(|wish| wish.flight.as_str()).collect();
         let days: Vec<Date> = wishes.iter().map(|wish| wish.departs_on).collect();
         let capacities: Vec<i64> = wishes.iter().map(|wish| wish.capacity).collect();
         let held = self
             .all(
                 &sql::inventory::seats_hold,
-                &[&regions, &flights, &days, &capacities, &cabin.name(), &seats],
+                &[&countries, &flights, &days, &capacities, &cabin.name(), &seats],
             )
             .await?;
         Ok(held.len() == wishes.len())
@@ -61,15 +68,71 @@ impl Reader<'_> {
         wishes: &[SeatWish],
         cabin: Cabin,
     ) -> Result<Vec<(String, Date, i64)>, Error> {
-        let regions: Vec<&str> = wishes.iter().map(|wish| wish.region.locality.as_str()).collect();
+        let countries: Vec<&str> = wishes.iter().map(|wish| wish.departs_from.code()).collect();
         let flights: Vec<&str> = wishes.iter().map(|wish| wish.flight.as_str()).collect();
         let days: Vec<Date> = wishes.iter().map(|wish| wish.departs_on).collect();
         let rows = self
-            .all(&sql::inventory::seats_left, &[&regions, &flights, &days, &cabin.name()])
+            .all(&sql::inventory::seats_left, &[&countries, &flights, &days, &cabin.name()])
             .await?;
         Ok(rows
             .iter()
             .map(|row| (row.get("flight"), row.get("departs_on"), row.get("seats")))
             .collect())
+    }
+}
+
+impl Store {
+    /// Says who keeps the seats of which country, where nobody has said so yet.
+    pub async fn keepers_claim(
+        &self,
+        deadline: Deadline,
+        keepers: &BTreeMap<Country, RegionId>,
+    ) -> Result<(), Error> {
+        let (countries, regions): (Vec<&str>, Vec<&str>) =
+            keepers.iter().map(|(it, region)| (it.code(), region.locality.as_str())).unzip();
+        let outcome = self
+            .tx("keepers_claim", deadline, |tx| {
+                let (countries, regions) = (countries.clone(), regions.clone());
+                async move {
+                    let words: &super::read::Params<'_> = &[&countries, &regions];
+                    tx.run(&sql::inventory::keepers_claim, words).await?;
+                    Ok::<_, Abort<Never>>(())
+                }
+            })
+            .await;
+        outcome.map_err(Abort::into_error)
+    }
+
+    /// Who keeps the seats of which country, as the database calls the region.
+    pub async fn keepers(&self) -> Result<BTreeMap<Country, String>, Error> {
+        let rows = self.fresh().all(&sql::inventory::keepers, &[]).await?;
+        let keeper = |row: &tokio_postgres::Row| {
+            let country: &str = row.get("country");
+            let country = country.parse().map_err(|_| {
+                Error::Unreadable(format!("seat_keeper has the country {country:?}"))
+            })?;
+            Ok((country, row.get("region")))
+        };
+        rows.iter().map(keeper).collect()
+    }
+
+    /// Gives the seats of a country's flights to another keeper, in one transaction with who is
+    /// asked for them; how many flights' cabins.
+    pub async fn seats_rehome(
+        &self,
+        deadline: Deadline,
+        country: Country,
+        from: RegionId,
+        to: RegionId,
+    ) -> Result<u64, Error> {
+        let outcome = self
+            .tx("seats_rehome", deadline, |tx| async move {
+                let words: &super::read::Params<'_> =
+                    &[&country.code(), &from.locality, &to.locality];
+                tx.run(&sql::inventory::keeper_move, words).await?;
+                Ok::<_, Abort<Never>>(tx.run(&sql::inventory::seats_rehome, words).await?)
+            })
+            .await;
+        outcome.map_err(Abort::into_error)
     }
 }

@@ -13,6 +13,7 @@ pub mod idempotency;
 pub mod inventory;
 pub mod lifecycle;
 pub mod migrate;
+pub mod moving;
 pub mod orders;
 pub mod read;
 pub mod regions;

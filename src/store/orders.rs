@@ -207,7 +207,7 @@ impl Tx {
         let family: Vec<&[u8]> = new.passengers.iter().map(|p| p.family_name.as_slice()).collect();
         let born: Vec<&[u8]> = new.passengers.iter().map(|p| p.born_on.as_slice()).collect();
         let places: Vec<i64> = (1..).take(new.seats.len()).collect();
-        let regions: Vec<&str> = new.seats.iter().map(|s| s.region.locality.as_str()).collect();
+        let countries: Vec<&str> = new.seats.iter().map(|s| s.departs_from.code()).collect();
         let flights: Vec<&str> = new.seats.iter().map(|seat| seat.flight.as_str()).collect();
         let days: Vec<jiff::civil::Date> = new.seats.iter().map(|seat| seat.departs_on).collect();
         let row = self
@@ -234,7 +234,7 @@ impl Tx {
                     &family,
                     &born,
                     &places,
-                    &regions,
+                    &countries,
                     &flights,
                     &days,
                     &new.cabin.name(),

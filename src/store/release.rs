@@ -11,7 +11,7 @@ pub struct Release {
     pub profile: String,
     /// The generator's seed.
     pub seed: i64,
-    /// Hash of the patterns.
+    /// Hash of the patterns, in the upper half.
     pub fingerprint: i64,
 }
 

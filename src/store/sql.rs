@@ -88,7 +88,15 @@ queries! {
         order_passengers, order_advance, order_postpone, order_states,
         idempotency_get, idempotency_purge,
     }
-    inventory { seats_hold, seats_sell, seats_release, seats_left }
+    inventory {
+        seats_hold, seats_sell, seats_release, seats_left, seats_rehome, keepers, keepers_claim,
+        keeper_move,
+    }
+    moving {
+        residents, residents_of, traveller_sealed, orders_sealed, passengers_sealed,
+        traveller_rehome, orders_reseal, passengers_reseal, orders_fence, directory_rehome,
+        sessions_rehome, home_move_insert, moved_session_get, moved_session_purge,
+    }
     audit { columns, misplaced_travellers, misplaced_directory }
 }
 

@@ -1,4 +1,6 @@
-//! Accounts: sign-up, log-in, log-out, and who asks.
+//! Accounts: sign-up, log-in, log-out, who asks, and moving from one home to another.
+
+pub mod moving;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -168,23 +170,30 @@ impl Travellers {
         Ok(Opened { traveller, token, expires_at })
     }
 
-    /// Ends a session; ending one that is not there is no mistake.
-    pub async fn log_out(&self, token: &str) -> Result<(), Refusal> {
+    /// Ends a session; `false` when there was none here.
+    pub async fn log_out(&self, token: &str) -> Result<bool, Refusal> {
         let token_hash = hash_token(token);
         let home = self.home;
-        self.store
+        let ended = self
+            .store
             .tx("session_close", Deadline::after(PATIENCE), |tx| {
                 let token_hash = token_hash.clone();
                 async move { Ok::<_, Abort<Never>>(tx.session_delete(home, &token_hash).await?) }
             })
-            .await
-            .map_err(Abort::into_error)?;
-        Ok(())
+            .await;
+        Ok(ended.map_err(Abort::into_error)?)
     }
 
     /// Who asks, or `None` when the token opens nothing.
     pub async fn session(&self, token: &str) -> Result<Option<Session>, store::Error> {
         self.store.fresh().session_get(self.home, &hash_token(token)).await
+    }
+
+    /// Where the session is that a token opened, when it moved with its traveller; `None` when it
+    /// is where the token says, or nowhere.
+    pub async fn moved_to(&self, token: &str) -> Result<Option<RegionId>, store::Error> {
+        let home = self.store.fresh().moved_session(&hash_token(token)).await?;
+        Ok(home.and_then(|locality| self.registry.by_locality(&locality)))
     }
 
     /// The key to one's own data.

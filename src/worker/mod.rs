@@ -165,7 +165,12 @@ impl Worker {
                 Ok::<_, Abort<Never>>(tx.idempotency_purge(home).await?)
             })
             .await;
-        for purged in [sessions, keys] {
+        let moved = store
+            .tx("moved_session_purge", Deadline::after(CLAIM_PATIENCE), |tx| async move {
+                Ok::<_, Abort<Never>>(tx.moved_session_purge().await?)
+            })
+            .await;
+        for purged in [sessions, keys, moved] {
             if let Err(error) = purged.map_err(Abort::into_error) {
                 report("purge", &error);
             }

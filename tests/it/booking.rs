@@ -243,6 +243,8 @@ async fn nobody_sees_or_touches_the_order_of_another() {
     eve.post("/v1/payments", &new_key(), &pay).await.refuses(404, "not_found");
     assert_eq!(eve.get("/v1/orders").await.is(200).json()["data"], json!([]));
     let foreign = order.replace("euc1", "use1");
-    ada.get(&format!("/v1/orders/{foreign}")).await.refuses(404, "not_found");
+    // An id keeps the home it was made in when its traveller moves: the rest of it decides.
+    eve.get(&format!("/v1/orders/{foreign}")).await.refuses(404, "not_found");
+    assert_eq!(ada.get(&format!("/v1/orders/{foreign}")).await.is(200).data()["id"], order);
     ada.wait(&order, "held").await;
 }

@@ -110,10 +110,10 @@ async fn an_evacuation_waits_until_the_region_says_no_or_is_gone() {
 }
 
 /// Region files whose regions answer where the house's nodes do; gone when the story is over.
-struct Files(PathBuf);
+pub(crate) struct Files(pub(crate) PathBuf);
 
 impl Files {
-    fn of(lab: &Lab, change: impl Fn(&mut Value)) -> Self {
+    pub(crate) fn of(lab: &Lab, change: impl Fn(&mut Value)) -> Self {
         let name = format!("meridian-regions-{}", uuid::Uuid::new_v4().simple());
         let dir = std::env::temp_dir().join(name);
         fs::create_dir_all(dir.join("policy")).unwrap();
@@ -223,30 +223,30 @@ async fn a_change_of_files_is_held_against_the_live_revision() {
 }
 
 /// The exit code and the words of a plan, and of carrying it out.
-struct Planner<'a> {
+pub(crate) struct Planner<'a> {
     lab: &'a Lab,
     files: Files,
     plan: PathBuf,
 }
 
 impl<'a> Planner<'a> {
-    fn of(lab: &'a Lab, change: impl Fn(&mut Value)) -> Self {
+    pub(crate) fn of(lab: &'a Lab, change: impl Fn(&mut Value)) -> Self {
         let files = Files::of(lab, change);
         let plan = files.0.join("plan.txt");
         Self { lab, files, plan }
     }
 
-    fn regions(&self, args: &[&str]) -> (Option<i32>, String) {
+    pub(crate) fn regions(&self, args: &[&str]) -> (Option<i32>, String) {
         let dir = ["--regions-dir", self.files.0.to_str().unwrap()];
         let output = with_database(self.lab, args, &dir);
         (output.status.code(), words(&output))
     }
 
-    fn plan(&self) -> (Option<i32>, String) {
+    pub(crate) fn plan(&self) -> (Option<i32>, String) {
         self.regions(&["plan", "--out", self.plan.to_str().unwrap()])
     }
 
-    fn apply(&self, more: &[&str]) -> (Option<i32>, String) {
+    pub(crate) fn apply(&self, more: &[&str]) -> (Option<i32>, String) {
         let plan = self.plan.to_str().unwrap();
         self.regions(&[&["apply", plan, "--wait", "1"], more].concat())
     }
@@ -329,7 +329,7 @@ async fn a_region_comes_step_by_step_and_goes_only_when_nothing_is_left() {
     assert_eq!(go("provisioning", &["--done", "1", "--done", "2"]).0, Some(0));
     let (code, said) = go("joining", &[]);
     assert_eq!(code, Some(0), "{said}");
-    assert_eq!(count(&lab.database, places).await, 8, "one for each personal table");
+    assert_eq!(count(&lab.database, places).await, 9, "one for each personal table");
     let (code, said) = go("active", &[]);
     assert_eq!(code, Some(1), "nobody answers there: {said}");
     assert!(said.contains("its nodes say that they are ready is still not so"), "{said}");
@@ -344,9 +344,9 @@ async fn a_region_comes_step_by_step_and_goes_only_when_nothing_is_left() {
     let (code, said) = go("removed", &[]);
     assert_eq!(code, Some(1));
     assert!(said.contains("rows left: inventory 1"), "{said}");
-    assert_eq!(count(&lab.database, places).await, 8, "nothing was dropped");
+    assert_eq!(count(&lab.database, places).await, 9, "nothing was dropped");
     sql(&lab.database, "DELETE FROM inventory").await;
-    let done = ["--done", "10", "--done", "11", "--done", "12"];
+    let done = ["--done", "11", "--done", "12", "--done", "13"];
     let (code, said) = go("removed", &done);
     assert_eq!(code, Some(0), "{said}");
     assert_eq!(count(&lab.database, places).await, 0);
@@ -426,7 +426,7 @@ fn cockroachdb_is_told_the_steps_of_the_snapshot() {
         });
         let mut lives = lives(shipped);
         lives.insert(region.to_owned(), Life { state: from, since: Timestamp::UNIX_EPOCH });
-        let plan = plan::plan(&files, &lives, Some("meridian")).unwrap();
+        let plan = plan::plan(&files, &lives, &BTreeMap::new(), Some("meridian")).unwrap();
         assert!(plan.is_whole());
         let steps = plan.steps.iter().map(|step| format!("{}\n  undo: {}\n", step.act, step.undo));
         told.push_str(&format!("-- {region}: {from} to {to}\n{}\n", steps.collect::<String>()));
@@ -453,12 +453,13 @@ fn every_step_of_a_life_has_a_plan_and_no_other() {
                 if file.name == "us-east" {
                     file.state = to;
                     file.homes.clear();
+                    file.dns.continents.clear();
                 }
             });
             let mut lives = lives(shipped);
             lives.insert("us-east".to_owned(), Life { state: from, since: Timestamp::UNIX_EPOCH });
             for database in [None, Some("meridian")] {
-                match plan::plan(&files, &lives, database) {
+                match plan::plan(&files, &lives, &BTreeMap::new(), database) {
                     Ok(plan) if from == to => assert!(plan.steps.is_empty()),
                     Ok(plan) => {
                         assert!(from.next().contains(&to), "{from} to {to}");

@@ -14,6 +14,7 @@ mod booking;
 mod idempotency;
 mod input;
 mod lifecycle;
+mod moving;
 mod processes;
 mod residence;
 mod runbooks;

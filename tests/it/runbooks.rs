@@ -21,11 +21,12 @@ use crate::processes::{Killed, meridian, url_text};
 const SECTIONS: [&str; 7] =
     ["Trigger", "Blast radius", "Pre-checks", "Commands", "Verify", "Roll back", "Time budget"];
 /// Those that a story follows to the last command.
-const FOLLOWED: [&str; 8] = [
+const FOLLOWED: [&str; 9] = [
     "01-add-region.md",
     "02-drain-region.md",
     "03-evacuate-region.md",
     "04-undrain-region.md",
+    "06-rebalance-homes.md",
     "07-remove-region.md",
     "13-stuck-schema-change.md",
     "14-stale-dns.md",
@@ -151,7 +152,7 @@ async fn a_region_comes_and_goes() {
     };
     let book = Book::read("01-add-region.md");
     desk.follow(&book, &["Pre-checks", "Commands", "Verify"], &mut others).await;
-    assert_eq!(count(&lab.database, places).await, 8, "one for each personal table");
+    assert_eq!(count(&lab.database, places).await, 9, "one for each personal table");
     assert_eq!(count(&lab.database, &at("active")).await, 1);
     desk.follow(&book, &["Roll back"], &mut others).await;
     let file = fs::read_to_string(desk.dir.join("regions/ap-south.json")).unwrap();
@@ -164,6 +165,25 @@ async fn a_region_comes_and_goes() {
     assert_eq!(count(&lab.database, &at("removed")).await, 1, "its tag is not used again");
     desk.has_done(&book);
     assert!(node.is_none(), "its node was stopped on the way");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_travellers_of_a_country_move_home() {
+    let regions = vec!["eu-central", "eu-west"];
+    let lab = Lab::plan(Plan { regions, work: false, ..Plan::default() }).await;
+    let ada = Person::berliner(&lab).await;
+    let mut desk = Desk::of(&lab, "eu-central");
+    for (word, means) in
+        [("TARGET", "eu-west"), ("COUNTRY", "DE"), ("KEYS", lab.keys.0.to_str().unwrap())]
+    {
+        desk.word(word, means);
+    }
+    let book = Book::read("06-rebalance-homes.md");
+    desk.follow(&book, &SECTIONS, nobody).await;
+    let there = Person { url: lab.url("eu-west"), ..ada.clone() };
+    there.get("/v1/travellers/me").await.is(200);
+    ada.get("/v1/travellers/me").await.refuses(421, "misdirected");
+    desk.has_done(&book);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -28,7 +28,7 @@ const EXPECTED: &[(&str, u64, u64)] = &[
     ("POST /v1/payments", 3, 5),
     ("POST /v1/orders/{id}/cancel", 3, 5),
     ("DELETE /v1/sessions/current", 1, 3),
-    ("421 in another region", 0, 0),
+    ("421 in another region", 1, 1),
 ];
 
 struct Meter<'a> {

@@ -98,6 +98,12 @@ static CROSSINGS: &[Crossing] = &[
         "an order is booked in a session, found by its hash",
     ),
     crossing("travellers", "privacy", "a traveller's data key is made and wrapped at sign-up"),
+    crossing(
+        "lifecycle",
+        "travellers::moving",
+        "moving travellers home is a step of a region's life",
+    ),
+    crossing("lifecycle", "privacy::keys", "whoever moves travellers reads the keys for it"),
 ];
 
 fn known(name: &str) -> Option<&'static Room> {

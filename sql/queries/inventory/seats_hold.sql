@@ -1,13 +1,14 @@
 -- seats_hold: all seats of a journey or, by a missing row, none; a flight's row is made on first touch.
-INSERT INTO inventory (region, flight, departs_on, cabin, capacity, held, sold)
-SELECT wanted.region::crdb_internal_region, wanted.flight, wanted.departs_on, $5::text,
+INSERT INTO inventory (region, flight, departs_on, cabin, departs_from, capacity, held, sold)
+SELECT keeper.region, wanted.flight, wanted.departs_on, $5::text, wanted.departs_from,
     wanted.capacity, $6::int8, 0
 FROM (
-    SELECT unnest($1::text[]) AS region, unnest($2::text[]) AS flight,
+    SELECT unnest($1::text[]) AS departs_from, unnest($2::text[]) AS flight,
         unnest($3::date[]) AS departs_on, unnest($4::int8[]) AS capacity
 ) AS wanted
+JOIN seat_keeper AS keeper ON keeper.country = wanted.departs_from
 WHERE wanted.capacity >= $6::int8
-ORDER BY wanted.region, wanted.flight, wanted.departs_on
+ORDER BY keeper.region, wanted.flight, wanted.departs_on
 ON CONFLICT (region, flight, departs_on, cabin) DO UPDATE
 SET held = inventory.held + excluded.held
 WHERE inventory.held + inventory.sold + excluded.held <= inventory.capacity

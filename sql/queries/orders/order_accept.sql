@@ -25,7 +25,7 @@ WITH key AS (
     RETURNING position
 ), seat AS (
     INSERT INTO seat_hold
-        (region, order_id, position, inventory_region, flight, departs_on, cabin, seats, state)
+        (region, order_id, position, departs_from, flight, departs_on, cabin, seats, state)
     SELECT
         accepted.region, accepted.id, unnest($20::int8[]), unnest($21::text[]), unnest($22::text[]),
         unnest($23::date[]), $24::text, $25::int8, 'held'

@@ -1,0 +1,4 @@
+-- traveller_rehome: the row and, by its foreign keys, every row of the traveller.
+UPDATE traveller
+SET region = $3::text::crdb_internal_region, email = $4, data_key = $5
+WHERE region = $1::text::crdb_internal_region AND id = $2

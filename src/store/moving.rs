@@ -1,0 +1,166 @@
+//! Moving a traveller from one home to another: what must be opened, and writing it back. The rows
+//! themselves follow their traveller by their foreign keys.
+
+use meridian_regions::{Country, RegionId};
+use uuid::Uuid;
+
+use super::{Error, Reader, Tx, sql};
+use crate::domain::ids::TravellerId;
+
+/// A traveller as the old home sealed them.
+pub struct SealedTraveller {
+    /// Declared country of residence.
+    pub residence: String,
+    /// The directory's keyed hash.
+    pub subject_hash: Vec<u8>,
+    /// Sealed e-mail address.
+    pub email: Vec<u8>,
+    /// The data key, wrapped by the old home.
+    pub data_key: Vec<u8>,
+    /// Sealed payment tokens, by order.
+    pub tokens: Vec<(Uuid, Vec<u8>)>,
+    /// Passengers of all orders.
+    pub passengers: Vec<SealedField>,
+}
+
+/// A passenger of an order, every field sealed.
+pub struct SealedField {
+    /// Which order.
+    pub order: Uuid,
+    /// Which passenger of it.
+    pub position: i64,
+    /// Given names, family name, date of birth.
+    pub fields: [Vec<u8>; 3],
+}
+
+/// A traveller as the new home seals them.
+pub struct Resealed {
+    /// Sealed e-mail address.
+    pub email: Vec<u8>,
+    /// The data key, for the new home.
+    pub data_key: Vec<u8>,
+    /// Sealed payment tokens, by order.
+    pub tokens: Vec<(Uuid, Vec<u8>)>,
+    /// Passengers of all orders.
+    pub passengers: Vec<SealedField>,
+}
+
+/// What went along with a traveller.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Moved {
+    /// Orders.
+    pub orders: i64,
+    /// Open sessions.
+    pub sessions: i64,
+}
+
+impl Tx {
+    /// Everything of a traveller that is sealed, held until the move is done; `None` when they are
+    /// not at home there.
+    pub async fn traveller_sealed(
+        &self,
+        traveller: TravellerId,
+    ) -> Result<Option<SealedTraveller>, Error> {
+        let whose: &super::read::Params<'_> = &[&traveller.home().locality, &traveller.uuid()];
+        let Some(row) = self.opt(&sql::moving::traveller_sealed, whose).await? else {
+            return Ok(None);
+        };
+        let tokens = self.all(&sql::moving::orders_sealed, whose).await?;
+        let passengers = self.all(&sql::moving::passengers_sealed, whose).await?;
+        Ok(Some(SealedTraveller {
+            residence: row.get("residence_country"),
+            subject_hash: row.get("subject_hash"),
+            email: row.get("email"),
+            data_key: row.get("data_key"),
+            tokens: tokens.iter().map(|row| (row.get("id"), row.get("payment_token"))).collect(),
+            passengers: passengers
+                .iter()
+                .map(|row| SealedField {
+                    order: row.get("order_id"),
+                    position: row.get("position"),
+                    fields: ["given_name", "family_name", "born_on"].map(|name| row.get(name)),
+                })
+                .collect(),
+        }))
+    }
+
+    /// Moves the traveller with every row, and writes down that it was done.
+    pub async fn traveller_rehome(
+        &self,
+        traveller: TravellerId,
+        to: RegionId,
+        subject_hash: &[u8],
+        sealed: &Resealed,
+        (id, reason): (Uuid, &str),
+    ) -> Result<Moved, Error> {
+        let (old, new, whose) = (&traveller.home().locality, &to.locality, traveller.uuid());
+        let rehome: &super::read::Params<'_> = &[old, &whose, new, &sealed.email, &sealed.data_key];
+        self.run(&sql::moving::traveller_rehome, rehome).await?;
+        if !sealed.tokens.is_empty() {
+            let (orders, tokens): (Vec<Uuid>, Vec<&[u8]>) =
+                sealed.tokens.iter().map(|(order, token)| (*order, token.as_slice())).unzip();
+            self.run(&sql::moving::orders_reseal, &[new, &orders, &tokens]).await?;
+        }
+        if !sealed.passengers.is_empty() {
+            let orders: Vec<Uuid> = sealed.passengers.iter().map(|it| it.order).collect();
+            let places: Vec<i64> = sealed.passengers.iter().map(|it| it.position).collect();
+            let field = |index: usize| -> Vec<&[u8]> {
+                sealed.passengers.iter().map(|it| it.fields[index].as_slice()).collect()
+            };
+            let reseal: &super::read::Params<'_> =
+                &[new, &orders, &places, &field(0), &field(1), &field(2)];
+            self.run(&sql::moving::passengers_reseal, reseal).await?;
+        }
+        let count = |rows: u64| i64::try_from(rows).unwrap_or(i64::MAX);
+        let orders = count(self.run(&sql::moving::orders_fence, &[new, &whose]).await?);
+        self.run(&sql::moving::directory_rehome, &[&subject_hash, new]).await?;
+        let sessions = count(self.run(&sql::moving::sessions_rehome, &[new, &whose]).await?);
+        let record: &super::read::Params<'_> =
+            &[new, &id, &whose, old, &reason, &orders, &sessions];
+        self.run(&sql::moving::home_move_insert, record).await?;
+        Ok(Moved { orders, sessions })
+    }
+
+    /// Forgets where a batch of ended sessions went; how many.
+    pub async fn moved_session_purge(&self) -> Result<u64, Error> {
+        self.run(&sql::moving::moved_session_purge, &[]).await
+    }
+}
+
+impl Reader<'_> {
+    /// How many travellers of which country are at home in a region.
+    pub async fn residents(&self, home: RegionId) -> Result<Vec<(Country, i64)>, Error> {
+        let rows = self.all(&sql::moving::residents, &[&home.locality]).await?;
+        let resident = |row: &tokio_postgres::Row| {
+            let country: &str = row.get("country");
+            let country = country.parse().map_err(|_| {
+                Error::Unreadable(format!("a traveller's country of residence is {country:?}"))
+            })?;
+            Ok((country, row.get("travellers")))
+        };
+        rows.iter().map(resident).collect()
+    }
+
+    /// The next few travellers of some countries who are at home in a region.
+    pub async fn residents_of(
+        &self,
+        home: RegionId,
+        countries: &[Country],
+        after: Uuid,
+        most: i64,
+    ) -> Result<Vec<(TravellerId, String)>, Error> {
+        let codes: Vec<&str> = countries.iter().map(Country::code).collect();
+        let params: &super::read::Params<'_> = &[&home.locality, &codes, &after, &most];
+        let rows = self.all(&sql::moving::residents_of, params).await?;
+        let resident = |row: &tokio_postgres::Row| {
+            (TravellerId::from_parts(home, row.get("id")), row.get("residence_country"))
+        };
+        Ok(rows.iter().map(resident).collect())
+    }
+
+    /// Where a session is that is not where its token says, as the database calls the region.
+    pub async fn moved_session(&self, token_hash: &[u8]) -> Result<Option<String>, Error> {
+        let row = self.opt(&sql::moving::moved_session_get, &[&token_hash]).await?;
+        Ok(row.map(|row| row.get("home")))
+    }
+}

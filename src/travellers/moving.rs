@@ -1,0 +1,129 @@
+//! Moving home: a traveller's rows change their region in one transaction, sealed anew for it.
+//!
+//! The old home opens what it sealed and seals it for the new one; the data key goes along, sealed
+//! to the new home's public key. Sessions, ids and orders under way keep working: the old home
+//! answers 421 with the way, the new home takes the old token, and an order's next step asks under
+//! the same keys as before.
+
+use std::time::Duration;
+
+use meridian_regions::RegionId;
+use uuid::Uuid;
+
+use super::email_place;
+use crate::clock::Deadline;
+use crate::domain::ids::TravellerId;
+use crate::privacy::keys::HandoverKeys;
+use crate::privacy::seal::{Broken, Handover, Place};
+use crate::store::moving::{Moved, Resealed, SealedField, SealedTraveller};
+use crate::store::{self, Abort, Store};
+
+/// Longest that one traveller's move may take: it writes all of their rows and two GLOBAL tables.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// What is sealed of a passenger, in the order of `SealedField`.
+const PASSENGER_FIELDS: [&str; 3] = ["given_name", "family_name", "born_on"];
+
+/// Moves travellers out of one region.
+#[derive(Clone)]
+pub struct Mover {
+    /// The database.
+    pub store: Store,
+    /// The old home's key, and the public keys of the others.
+    pub keys: HandoverKeys,
+}
+
+/// Why a traveller did not move. Nothing of them was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum MoveError {
+    /// The new home's public key is not there.
+    #[error("there is no public key of {0}; copy its region-{0}.pub into the directory of --keys")]
+    NoKey(RegionId),
+    /// A seal did not open.
+    #[error(transparent)]
+    Sealed(#[from] Broken),
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+}
+
+impl Mover {
+    /// Moves a traveller to another home; `None` when they are not in the old one any more.
+    pub async fn move_home(
+        &self,
+        traveller: TravellerId,
+        to: RegionId,
+        reason: &str,
+    ) -> Result<Option<Moved>, MoveError> {
+        let public = self.keys.of(to).ok_or(MoveError::NoKey(to))?;
+        // Made once: a second run of the body is the same move.
+        let record = Uuid::new_v4();
+        let moved = self
+            .store
+            .tx("traveller_rehome", Deadline::after(PATIENCE), |tx| {
+                let (public, reason) = (public.clone(), reason.to_owned());
+                async move {
+                    let Some(sealed) = tx.traveller_sealed(traveller).await? else {
+                        return Ok(None);
+                    };
+                    let broken = |broken: Broken| Abort::Refused(MoveError::Sealed(broken));
+                    let id = traveller.uuid();
+                    let keys =
+                        self.keys.old.hand_over(id, &sealed.data_key, &public).map_err(broken)?;
+                    let anew = reseal(traveller, &sealed, keys).map_err(broken)?;
+                    let hash = &sealed.subject_hash;
+                    let why = (record, reason.as_str());
+                    Ok(Some(tx.traveller_rehome(traveller, to, hash, &anew, why).await?))
+                }
+            })
+            .await;
+        moved.map_err(|abort| match abort {
+            Abort::Refused(error) => error,
+            Abort::Failed(error) => error.into(),
+        })
+    }
+}
+
+/// Everything sealed, for the new home.
+fn reseal(
+    traveller: TravellerId,
+    sealed: &SealedTraveller,
+    keys: Handover,
+) -> Result<Resealed, Broken> {
+    let again = |place: Place, value: &[u8]| -> Result<Vec<u8>, Broken> {
+        Ok(keys.new.seal(place, &keys.old.open(place, value)?))
+    };
+    let email = again(email_place(traveller), &sealed.email)?;
+    let token = |(order, token): &(Uuid, Vec<u8>)| {
+        let place = Place { table: "orders", column: "payment_token", row: *order };
+        Ok((*order, again(place, token)?))
+    };
+    let tokens = sealed.tokens.iter().map(token).collect::<Result<_, Broken>>()?;
+    let passenger = |it: &SealedField| {
+        let mut fields = it.fields.clone();
+        for (column, field) in PASSENGER_FIELDS.into_iter().zip(&mut fields) {
+            let place = Place { table: "order_passenger", column, row: it.order };
+            *field = again(place, field)?;
+        }
+        Ok(SealedField { order: it.order, position: it.position, fields })
+    };
+    let passengers = sealed.passengers.iter().map(passenger).collect::<Result<_, Broken>>()?;
+    Ok(Resealed { email, data_key: keys.wrapped, tokens, passengers })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::datamap;
+
+    #[test]
+    fn every_sealed_column_is_sealed_anew() {
+        let mut known = vec![("traveller", "email"), ("orders", "payment_token")];
+        known.extend(PASSENGER_FIELDS.map(|column| ("order_passenger", column)));
+        for (table, about) in datamap::tables() {
+            for (column, _) in about.columns.iter().filter(|(_, column)| column.sealed) {
+                let place = (table.as_str(), column.as_str());
+                assert!(known.contains(&place), "{table}.{column} would not open after a move");
+            }
+        }
+    }
+}
