@@ -199,6 +199,9 @@ pub struct Regions {
 pub enum RegionsAction {
     /// One line a region.
     List {
+        /// Which database knows who drains.
+        #[command(flatten)]
+        database: MaybeDatabase,
         /// As JSON.
         #[arg(long)]
         json: bool,
