@@ -277,7 +277,7 @@ pub struct MaybeDatabase {
 /// What to compare the files with.
 #[derive(Clone, Debug, Args)]
 pub struct RegionsCheck {
-    /// Regions, rows and drains of this database.
+    /// Rows, lives, the primary region and drains of this database.
     #[command(flatten)]
     pub database: MaybeDatabase,
     /// The revision that is live, a directory laid out like regions/: every step from there must be
