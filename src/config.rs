@@ -199,6 +199,9 @@ pub struct Regions {
 pub enum RegionsAction {
     /// One line a region.
     List {
+        /// Which database knows who drains.
+        #[command(flatten)]
+        database: MaybeDatabase,
         /// As JSON.
         #[arg(long)]
         json: bool,
@@ -278,7 +281,7 @@ pub struct MaybeDatabase {
 /// What to compare the files with.
 #[derive(Clone, Debug, Args)]
 pub struct RegionsCheck {
-    /// Regions, rows and drains of this database.
+    /// Rows, lives, the primary region and drains of this database.
     #[command(flatten)]
     pub database: MaybeDatabase,
     /// The revision that is live, a directory laid out like regions/: every step from there must be

@@ -8,7 +8,11 @@ use ipnet::Ipv4Net;
 use crate::file::{Host, Jurisdiction, RegionFile, State};
 use crate::place::{Continent, Country};
 
-/// Fewest active regions: with fewer the database cannot survive the loss of one.
+/// Fewest active regions. The cluster keeps five copies of its own records (which node lives, where
+/// each range is), as far apart as it can: over three regions at most two lie in one, and whichever
+/// is lost leaves a majority, so the others serve on; over two, one loss can stop both. No number
+/// saves the rows of the lost region itself: they stay under its law, and CockroachDB outlives the
+/// loss of a region only where a law has three.
 const ACTIVE_MIN: usize = 3;
 
 /// Fewest zones of a region: a quorum of three outlives the loss of one.
@@ -141,8 +145,9 @@ impl Checker<'_> {
             self.say(
                 "*.json",
                 format!(
-                    "{active} region(s) active; at least {ACTIVE_MIN} are needed to survive the \
-                     loss of one, so bring one up before taking another away"
+                    "{active} region(s) active; at least {ACTIVE_MIN} are needed to leave the \
+                     database cluster a majority when one is lost, so bring one up before taking \
+                     another away"
                 ),
             );
         }

@@ -3,7 +3,7 @@
 //! Three kinds of findings: a difference, with what to do; what could not be told, with why; and
 //! nothing. `terraform plan -detailed-exitcode` has the same three.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -16,12 +16,16 @@ use meridian_regions::{RegionId, Registry, State};
 use serde::{Deserialize, Serialize};
 
 use crate::store::datamap::{self, Class};
+use crate::store::lifecycle::Life;
 use crate::store::{Error, Store};
 
 /// Longest that a node may take to say what it is.
 const NODE_PATIENCE: Duration = Duration::from_secs(5);
 /// Longest description of itself that a node may send.
 const VERSION_BYTES_MAX: usize = 64 * 1024;
+
+/// What a report calls the region that GLOBAL tables are written in.
+const PRIMARY: &str = "the primary region";
 
 /// Something that is not as the files say.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -129,14 +133,34 @@ impl Report {
     }
 }
 
-/// Regions, rows and drains. Returns who drains.
+/// Rows, lives, the primary and drains. Returns who drains.
 async fn database(
     store: &Store,
     registry: Registry,
     report: &mut Report,
 ) -> Result<BTreeSet<String>, Error> {
+    let mut questions = rows(store, registry, report).await?;
+    let lives = store.lives().await?;
+    lived(registry, &lives, report);
+    questions += 1;
+    // PostgreSQL has no primary: there it is a word in a file.
+    if store.engine().is_cockroach() {
+        match store.primary_region().await {
+            Ok(found) => primary(registry.primary(), found.as_deref(), report),
+            // CockroachDB tells administrators only; the rest can be asked all the same.
+            Err(error) => report.cannot_tell("database", PRIMARY, error),
+        }
+        questions += 1;
+    }
+    let drained = drains(store, registry, &lives, report).await?;
+    report.looked.push(("database", questions + 1));
+    Ok(drained)
+}
+
+/// Rows lie in regions of the files, and each of these has a place. Returns how many questions.
+async fn rows(store: &Store, registry: Registry, report: &mut Report) -> Result<usize, Error> {
     let holds: BTreeSet<String> = registry.with_rows().map(|it| it.locality.clone()).collect();
-    let mut questions = 1;
+    let mut questions = 0;
     for (table, about) in datamap::tables() {
         if about.class == Class::Global {
             continue;
@@ -159,6 +183,53 @@ async fn database(
             }
         }
     }
+    Ok(questions)
+}
+
+/// Each region has got as far as its file says. What is only planned exists nowhere, so the
+/// database need not have heard of it; and a removed region's file may be gone.
+fn lived(registry: Registry, lives: &BTreeMap<String, Life>, report: &mut Report) {
+    if lives.is_empty() {
+        let says = ["a life for each region", "none", "run `meridian migrate` with these files"];
+        return report.differs("database", "region_life", says);
+    }
+    for region in registry.all() {
+        let life = lives.get(&region.name);
+        let is = life.map_or(State::Planned, |life| life.state);
+        if is != region.state {
+            let found = life.map_or("never heard of".to_owned(), |life| {
+                format!("{} since {}", life.state, life.since)
+            });
+            let (wanted, advice) = (region.state.to_string(), "run `meridian regions plan`");
+            report.differs("database", &region.name, [&wanted, &found, advice]);
+        }
+    }
+    for (name, Life { state, since }) in lives {
+        if registry.by_name(name).is_none() && *state != State::Removed {
+            let found = format!("{state} since {since}");
+            let advice = "bring its file back and go on step by step";
+            report.differs("database", name, ["no such region", &found, advice]);
+        }
+    }
+}
+
+/// The database writes what all regions share where the files say.
+fn primary(wanted: RegionId, found: Option<&str>, report: &mut Report) {
+    if found != Some(wanted.locality.as_str()) {
+        let found = found.unwrap_or("no primary");
+        let advice = "move it (docs/runbooks/05-move-primary-region.md), or write in the files \
+                      where it is";
+        report.differs("database", PRIMARY, [&wanted.locality, found, advice]);
+    }
+}
+
+/// Who takes nobody new is somebody who could. Returns them.
+async fn drains(
+    store: &Store,
+    registry: Registry,
+    lives: &BTreeMap<String, Life>,
+    report: &mut Report,
+) -> Result<BTreeSet<String>, Error> {
     let drains = store.drains().await?;
     for drain in &drains {
         let known = registry.by_name(&drain.region);
@@ -170,12 +241,13 @@ async fn database(
     }
     let drained: BTreeSet<String> = drains.into_iter().map(|it| it.region).collect();
     for region in registry.all().filter(|it| it.state == State::Draining) {
-        if !drained.contains(&region.name) {
+        // Where the step was not taken yet, the plan drains it.
+        let taken = lives.get(&region.name).is_some_and(|it| it.state == State::Draining);
+        if taken && !drained.contains(&region.name) {
             let advice = "`meridian regions drain` it, or set its file back to active";
             report.differs("database", &region.name, ["draining", "it takes everybody", advice]);
         }
     }
-    report.looked.push(("database", questions));
     Ok(drained)
 }
 
@@ -315,5 +387,33 @@ fn terraform(outputs: &str, registry: Registry, report: &mut Report) {
             report.differs("terraform", "the records", says);
         }
         Ok(_) => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use meridian_regions::Registry;
+
+    use super::{Report, primary};
+
+    #[test]
+    fn a_primary_that_the_files_do_not_name_is_a_difference() {
+        let registry = Registry::embedded().expect("the shipped regions keep every rule");
+        let wanted = registry.primary();
+        let other = registry.all().find(|it| *it != wanted).expect("there are several");
+        let said = |found: Option<&str>| {
+            let mut report = Report::default();
+            primary(wanted, found, &mut report);
+            let lines = report.differences.into_iter().map(|it| (it.wanted, it.found, it.advice));
+            lines.collect::<Vec<_>>()
+        };
+        assert_eq!(said(Some(&wanted.locality)), []);
+        for (found, says) in
+            [(Some(other.locality.as_str()), other.locality.as_str()), (None, "no primary")]
+        {
+            let [(wants, has, advice)] = &said(found)[..] else { panic!("one difference") };
+            assert_eq!((wants, has.as_str()), (&wanted.locality, says));
+            assert!(advice.contains("docs/runbooks/05-move-primary-region.md"), "{advice}");
+        }
     }
 }

@@ -13,6 +13,7 @@ use meridian::lifecycle::check::{self, Places};
 use meridian::lifecycle::drain::{self, Word};
 use meridian::lifecycle::moving::{self, Tally};
 use meridian::lifecycle::plan::{self, Plan, Step};
+use meridian::store::lifecycle::Drain as Drained;
 use meridian::store::{DatabaseUrl, Store, StoreConfig};
 use meridian_geo_routing::Zone;
 use meridian_regions::{RegionId, Registry};
@@ -26,11 +27,7 @@ pub(crate) async fn run(registry: Registry, dir: Option<&Path>, action: RegionsA
             let region = named(registry, &name)?;
             let mut json = serde_json::to_value(&*region).map_err(text)?;
             if let Some(url) = database.url {
-                let store = Store::open(&StoreConfig::new(url)).await.map_err(text)?;
-                let drains = store.drains().await.map_err(text)?;
-                let drain = drains.into_iter().find(|it| it.region == region.name);
-                json["drain"] = serde_json::to_value(drain).map_err(text)?;
-                store.close();
+                json["drain"] = drain_of(&drains(url).await?, region);
             }
             say(&serde_json::to_string_pretty(&json).map_err(text)?);
             Ok(ExitCode::SUCCESS)
@@ -75,27 +72,67 @@ pub(crate) async fn run(registry: Registry, dir: Option<&Path>, action: RegionsA
             let orders = Orders { done: done.into_iter().collect(), wait, keys };
             apply_regions(registry, database.url, (&plan, &path), &orders).await
         }
-        RegionsAction::List { json } => list(registry, json),
+        RegionsAction::List { database, json } => list(registry, database.url, json).await,
     }
 }
 
-fn list(registry: Registry, json: bool) -> Outcome {
+/// The files are shown whatever the database says: whoever lists regions may do so because it is
+/// away.
+async fn list(registry: Registry, url: Option<DatabaseUrl>, json: bool) -> Outcome {
+    let drains = match url {
+        Some(url) => Some(drains(url).await),
+        None => None,
+    };
+    let known = drains.as_ref().and_then(|drains| drains.as_ref().ok());
     if json {
-        let files: Vec<_> = registry.all().map(|region| (*region).clone()).collect();
-        return print_json(&files);
+        let file = |region: RegionId| {
+            let mut json = serde_json::to_value(&*region).map_err(text)?;
+            if let Some(drains) = known {
+                json["drain"] = drain_of(drains, region);
+            }
+            Ok(json)
+        };
+        print_json(&registry.all().map(file).collect::<Result<Vec<_>, String>>()?)?;
+    } else {
+        for region in registry.all() {
+            let drain = known.and_then(|drains| drains.iter().find(|it| it.region == region.name));
+            say(&line(region, drain));
+        }
     }
-    for region in registry.all() {
-        say(&format!(
-            "{:<14} {:<5} {:<12} {:<4} homes {:>3} countries   {}",
-            region.name,
-            region.id_tag,
-            region.state.to_string(),
-            region.jurisdiction,
-            region.homes.len(),
-            region.endpoints.api,
-        ));
+    match drains {
+        Some(Err(why)) => Err(format!("who drains could not be told: {why}")),
+        _ => Ok(ExitCode::SUCCESS),
     }
-    Ok(ExitCode::SUCCESS)
+}
+
+fn line(region: RegionId, drain: Option<&Drained>) -> String {
+    let mut line = format!(
+        "{:<14} {:<5} {:<12} {:<4} homes {:>3} countries   {}",
+        region.name,
+        region.id_tag,
+        region.state.to_string(),
+        region.jurisdiction,
+        region.homes.len(),
+        region.endpoints.api,
+    );
+    if let Some(Drained { reason, since, ends_at, .. }) = drain {
+        let until = ends_at.map(|it| format!(" until {it}")).unwrap_or_default();
+        line.push_str(&format!("   drains since {since}{until}: {reason}"));
+    }
+    line
+}
+
+async fn drains(url: DatabaseUrl) -> Result<Vec<Drained>, String> {
+    let store = Store::open(&StoreConfig::new(url)).await.map_err(text)?;
+    let drains = store.drains().await;
+    store.close();
+    drains.map_err(text)
+}
+
+/// `null` for a region that takes everybody.
+fn drain_of(drains: &[Drained], region: RegionId) -> serde_json::Value {
+    let drain = drains.iter().find(|it| it.region == region.name);
+    serde_json::to_value(drain).expect("a drain is plain data")
 }
 
 fn named(registry: Registry, name: &str) -> Result<RegionId, String> {

@@ -143,6 +143,12 @@ impl Store {
         Ok(rows.iter().map(|row| row.get("region")).collect())
     }
 
+    /// The primary region of a CockroachDB database, if it has regions.
+    pub async fn primary_region(&self) -> Result<Option<String>, Error> {
+        let row = self.fresh().opt(&sql::PRIMARY_REGION_COCKROACH, &[]).await?;
+        Ok(row.map(|row| row.get("region")))
+    }
+
     /// Orders of a region that a node is working on now.
     pub async fn orders_leased(&self, region: RegionId) -> Result<i64, Error> {
         let row = self.fresh().one(&sql::lifecycle::orders_leased, &[&region.locality]).await?;

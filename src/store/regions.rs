@@ -94,6 +94,8 @@ pub fn cockroach(registry: &Registry, database: &str, present: &BTreeSet<String>
         }
         laws.entry(&region.jurisdiction).or_default().push(format!("\"{}\"", region.locality));
     }
+    // A super region of fewer than three rules SURVIVE REGION FAILURE out, so the goal is left at
+    // CockroachDB's default: the loss of a zone.
     // Changing a super region moves data, so only `meridian regions` does that, as a planned step.
     if present.is_empty() {
         for (law, members) in laws {

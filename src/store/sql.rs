@@ -112,6 +112,8 @@ pub static PLACEMENTS_POSTGRES: Query = query!(audit, "placements.postgres");
 pub static PLACEMENTS_COCKROACH: TableQuery = TableQuery(query!(audit, "placements.cockroach"));
 /// The regions that a CockroachDB cluster has nodes in.
 pub static CLUSTER_REGIONS_COCKROACH: Query = query!(lifecycle, "cluster_regions.cockroach");
+/// The primary region of a CockroachDB database.
+pub static PRIMARY_REGION_COCKROACH: Query = query!(lifecycle, "primary_region.cockroach");
 /// Rows of a table by region.
 pub static ROWS_PER_REGION: TableQuery = TableQuery(query!(audit, "rows_per_region"));
 /// Rows of a table without regions.

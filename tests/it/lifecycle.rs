@@ -1,6 +1,8 @@
 //! A region's life while it runs: drained, taken back, evacuated; and whether what is there is what
 //! the files say.
 
+mod check;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;

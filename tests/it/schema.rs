@@ -141,4 +141,6 @@ async fn everything_is_prepared_on_cockroachdb_where_there_is_one() {
     let registry = Registry::embedded().unwrap();
     let report = meridian::privacy::audit::locality(&store, &registry).await.unwrap();
     assert_eq!(report.violations, []);
+    let found = store.primary_region().await.unwrap();
+    assert_eq!(found.as_ref(), Some(&registry.primary().locality));
 }

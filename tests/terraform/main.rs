@@ -1,6 +1,6 @@
 //! Terraform itself, run for real: what it refuses, what it computes, what it would change.
 //!
-//! Needs Terraform on the PATH, so each story is marked as ignored: `make terraform-test`.
+//! What needs Terraform on the PATH is marked as ignored: `make terraform-test`.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop loudly")]
 
@@ -24,3 +24,9 @@ mod one_truth;
 
 /// What a step of a region's life changes.
 mod blast;
+
+/// What a state knows things by.
+mod addresses;
+
+/// Renames that say so, and those that do not.
+mod moved;

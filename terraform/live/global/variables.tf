@@ -17,7 +17,12 @@ variable "before_dir" {
 }
 
 variable "dns_mode" {
-  description = "exact: the answers of our own name server. native: Route 53's geoproximity."
+  description = <<-EOT
+    exact: the answers of our own name server. native: Route 53's geoproximity. The mode of a live
+    zone cannot be switched in place: Route 53 refuses geolocation and geoproximity at one name, and
+    Terraform changes record by record. Make a second zone of the same domain in the other mode, in
+    a state of its own, and let the parent name that one; README.md has the steps.
+  EOT
   type        = string
   default     = "exact"
 }

@@ -110,7 +110,7 @@ locals {
   )
 
   broken_active = length(local.active) >= 3 ? [] : [
-    "*.json: ${length(local.active)} region(s) active; at least 3 are needed to survive the loss of one, so bring one up before taking another away"
+    "*.json: ${length(local.active)} region(s) active; at least 3 are needed to leave the database cluster a majority when one is lost, so bring one up before taking another away"
   ]
 
   broken_laws = flatten([
