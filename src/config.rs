@@ -141,6 +141,10 @@ pub struct NodeArgs {
     /// How long this node may work on an order before another takes over, in milliseconds.
     #[arg(long, env = "MERIDIAN_LEASE_MS", default_value_t = 10_000)]
     pub lease_ms: u64,
+    /// Connections to the database for writing; all nodes together must leave it some for
+    /// operators [default: two a core].
+    #[arg(long, env = "MERIDIAN_CONNECTIONS")]
+    pub connections: Option<std::num::NonZeroUsize>,
     /// Which schedule.
     #[command(flatten)]
     pub schedule: ScheduleArgs,

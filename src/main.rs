@@ -207,7 +207,8 @@ async fn world_and_config(
     let build = move || World::build(registry, profile, seed, Clock::default());
     let world = tokio::task::spawn_blocking(build).await.map_err(text)?.map_err(text)?;
     let keys = Keys::load(&args.keys, region).map_err(text)?;
-    let store = StoreConfig::new(args.database.url.clone());
+    let mut store = StoreConfig::new(args.database.url.clone());
+    store.connections_max = args.connections.map_or(store.connections_max, Into::into);
     let config = NodeConfig {
         payments: args.payments_url.clone(),
         airline: args.airline_url.clone(),

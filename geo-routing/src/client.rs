@@ -35,8 +35,22 @@ pub enum AskError {
     Refused(ResponseCode),
 }
 
+/// What a name leads to, and for how long that may be remembered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Resolved {
+    /// In the order of the answer.
+    pub addresses: Vec<IpAddr>,
+    /// The shortest time to live of the records; none when there are none.
+    pub ttl: Duration,
+}
+
 /// Asks a server for a name's IPv4 addresses on behalf of a client's network.
 pub async fn ask(server: SocketAddr, host: &str, client: Subnet) -> Result<Vec<IpAddr>, AskError> {
+    Ok(resolve(server, host, client).await?.addresses)
+}
+
+/// The same, for somebody who remembers the answer.
+pub async fn resolve(server: SocketAddr, host: &str, client: Subnet) -> Result<Resolved, AskError> {
     let name = Name::from_ascii(host).map_err(|_| AskError::Name(host.to_owned()))?;
     let mut question = Message::query();
     question.add_query(Query::query(name, RecordType::A));
@@ -54,14 +68,13 @@ pub async fn ask(server: SocketAddr, host: &str, client: Subnet) -> Result<Vec<I
     if answer.metadata.response_code != ResponseCode::NoError {
         return Err(AskError::Refused(answer.metadata.response_code));
     }
-    Ok(answer
-        .answers
-        .iter()
-        .filter_map(|record| match &record.data {
-            RData::A(address) => Some(IpAddr::V4(address.0)),
-            _ => None,
-        })
-        .collect())
+    let records = answer.answers.iter().filter_map(|record| match &record.data {
+        RData::A(address) => Some((IpAddr::V4(address.0), record.ttl)),
+        _ => None,
+    });
+    let (addresses, ttls): (Vec<IpAddr>, Vec<u32>) = records.unzip();
+    let ttl = Duration::from_secs(ttls.into_iter().min().unwrap_or(0).into());
+    Ok(Resolved { addresses, ttl })
 }
 
 async fn exchange(server: SocketAddr, packet: &[u8]) -> io::Result<Vec<u8>> {

@@ -64,7 +64,7 @@ pub const CITIES: &str = include_str!("../data/cities.csv");
 pub use answer::cookie::{Secret, SecretError};
 pub use answer::{Asker, Kind, Outcome, Reply, Transport, respond, respond_fast};
 pub use cli::{Cli, Outcome as CliOutcome};
-pub use client::{AskError, ask};
+pub use client::{AskError, Resolved, ask, resolve};
 pub use dnssec::{KeyError, Published, make_key};
 pub use explain::{Candidate, Explanation};
 pub use ground::{Ground, GroundError, Manners, Sources};

@@ -12,7 +12,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 /// Longest that the head of a request may take to arrive, and that a kept connection may be idle;
@@ -25,7 +25,8 @@ const HEAD_BYTES_MAX: usize = 64 * 1024;
 /// Pause after the system refused a connection, as when descriptors have run out.
 const REFUSED_PAUSE: Duration = Duration::from_millis(100);
 
-/// Answers on a listener until told to stop, then until every request under way is answered.
+/// Answers on a listener until told to stop, then until every request under way is answered. From
+/// the stop on nobody gets a connection any more, so that a client goes on to the next node at once.
 pub async fn serve(
     listener: TcpListener,
     router: Router,
@@ -44,10 +45,7 @@ pub async fn serve(
         match accepted {
             Ok((stream, _)) => {
                 let answering = connection(&connections, stream, router.clone(), head_patience);
-                tokio::spawn(async move {
-                    answering.await;
-                    drop(permit);
-                });
+                spawn(answering, permit);
             }
             Err(error) => {
                 tracing::warn!(%error, "a connection could not be accepted");
@@ -55,7 +53,30 @@ pub async fn serve(
             }
         }
     }
+    for stream in queued(listener) {
+        let Ok(permit) = Arc::clone(&room).try_acquire_owned() else { break };
+        spawn(connection(&connections, stream, router.clone(), head_patience), permit);
+    }
     connections.shutdown().await;
+}
+
+fn spawn(answering: impl Future<Output = ()> + Send + 'static, permit: OwnedSemaphorePermit) {
+    tokio::spawn(async move {
+        answering.await;
+        drop(permit);
+    });
+}
+
+/// Closes the door, and lets in who stands before it: their connections are made, and would be
+/// broken with the request that is already on its way.
+fn queued(listener: TcpListener) -> Vec<TcpStream> {
+    let Ok(listener) = listener.into_std() else { return Vec::new() };
+    let mut streams = Vec::new();
+    // The listener does not block: the queue ends with an error.
+    while let Ok((stream, _)) = listener.accept() {
+        streams.extend(stream.set_nonblocking(true).and_then(|()| TcpStream::from_std(stream)));
+    }
+    streams
 }
 
 fn connection(

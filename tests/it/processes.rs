@@ -7,6 +7,8 @@ use std::process::{Child, Command, Output, Stdio};
 use meridian::store::DatabaseUrl;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 use crate::asker::{Person, direct_offers, id, instant, new_key};
 use crate::lab::{Lab, Plan, connect, count, server, until};
@@ -116,6 +118,28 @@ async fn a_node_says_good_bye_to_sigterm_and_refuses_what_it_must() {
         count(&lab.database, sessions).await == 0
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_leaving_node_answers_what_is_under_way_and_lets_nobody_in() {
+    let lab = Lab::plan(Plan { work: false, ..Plan::default() }).await;
+    let (mut node, url) = serve(&lab, "us-east", &["--connections", "2"]);
+    let address = url.trim_start_matches("http://");
+    let mut under_way = TcpStream::connect(address).await.unwrap();
+    under_way.write_all(b"GET /livez HTTP/1.1\r\n").await.unwrap();
+    // Connections are accepted in order: when a later one is answered, the first is inside.
+    assert!(reqwest::get(format!("{url}/readyz")).await.unwrap().status().is_success());
+    node.signal(Signal::TERM);
+    until("nobody gets in", || async {
+        let refused = TcpStream::connect(address).await.map_err(|error| error.kind());
+        refused.is_err_and(|kind| kind == std::io::ErrorKind::ConnectionRefused)
+    })
+    .await;
+    under_way.write_all(b"Host: us-east\r\n\r\n").await.unwrap();
+    let mut answer = String::new();
+    under_way.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
+    assert_eq!(node.0.wait().unwrap().code(), Some(0));
 }
 
 #[tokio::test(flavor = "multi_thread")]
