@@ -15,6 +15,10 @@ const EXIT_CODES: &str = "Exit codes: 0 done, 1 could not be done (the reason is
                           error), 2 a check found something wrong, 3 the next step is another \
                           tool's, 64 wrong usage.";
 
+/// What a page's origin looks like.
+const ORIGIN_WANTED: &str =
+    "write an origin as browsers do: https://, a name in small letters, no path, no usual port";
+
 /// Flight search and booking over many regions, with proof of where every row is.
 #[derive(Debug, Parser)]
 #[command(name = "meridian", version, about, after_help = EXIT_CODES)]
@@ -138,6 +142,11 @@ pub struct NodeArgs {
     /// Where a region answers, if not as its file says: NAME=URL, once for each.
     #[arg(long = "region-url", env = "MERIDIAN_REGION_URLS", value_delimiter = ',')]
     pub region_urls: Vec<RegionUrl>,
+    /// Where else our pages are served, as https://www.meridian.example, once for each name: the
+    /// edge's, and the hosts that GeoDNS leads to a region. Only these pages and those of regions
+    /// may talk to this node from a browser.
+    #[arg(long = "page-origin", env = "MERIDIAN_PAGE_ORIGINS", value_delimiter = ',')]
+    pub page_origins: Vec<PageOrigin>,
     /// How long this node may work on an order before another takes over, in milliseconds.
     #[arg(long, env = "MERIDIAN_LEASE_MS", default_value_t = 10_000)]
     pub lease_ms: u64,
@@ -395,6 +404,36 @@ impl std::str::FromStr for RegionUrl {
     fn from_str(text: &str) -> Result<Self, String> {
         let (region, url) = text.split_once('=').ok_or("write NAME=URL")?;
         Ok(Self { region: region.into(), url: url.trim_end_matches('/').into() })
+    }
+}
+
+/// Where a page comes from, as browsers write it in `Origin` (RFC 6454, 6.2).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PageOrigin(pub String);
+
+impl std::str::FromStr for PageOrigin {
+    type Err = String;
+
+    /// A page that anybody on the way could change would hand its traveller's token to them, so it
+    /// comes over TLS or from this machine; `*` and `null` are everybody.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (scheme, authority) = text.split_once("://").ok_or(ORIGIN_WANTED)?;
+        let (host, port) = match authority.split_once(':') {
+            Some((host, port)) => (host, Some(port)),
+            None => (authority, None),
+        };
+        let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || ".-".contains(c);
+        let own = matches!(host, "localhost" | "127.0.0.1");
+        // Browsers leave a scheme's own port out.
+        let usual = if scheme == "https" { "443" } else { "80" };
+        let port = port.is_none_or(|it| {
+            it != usual && it.parse().is_ok_and(|number: u16| number.to_string() == it)
+        });
+        let secure = scheme == "https" || (scheme == "http" && own);
+        if !secure || host.is_empty() || !host.chars().all(plain) || !port {
+            return Err(ORIGIN_WANTED.to_owned());
+        }
+        Ok(Self(text.to_owned()))
     }
 }
 

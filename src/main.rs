@@ -213,6 +213,7 @@ async fn world_and_config(
         payments: args.payments_url.clone(),
         airline: args.airline_url.clone(),
         lease: Duration::from_millis(args.lease_ms),
+        page_origins: args.page_origins.iter().map(|origin| origin.0.clone()).collect(),
         ..NodeConfig::new(region, store, keys, "")
     };
     Ok((world, config))

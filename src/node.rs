@@ -93,6 +93,8 @@ pub struct NodeConfig {
     pub look_every: Duration,
     /// Longest that the head of a request may take to arrive.
     pub head_patience: Duration,
+    /// Where our pages are served besides regions.
+    pub page_origins: Vec<String>,
 }
 
 impl NodeConfig {
@@ -110,6 +112,7 @@ impl NodeConfig {
             lease: LEASE,
             look_every: LOOK_EVERY,
             head_patience: HEAD_PATIENCE,
+            page_origins: Vec::new(),
         }
     }
 }
@@ -233,5 +236,6 @@ fn api(world: &World, config: &NodeConfig, store: Store, dispatch: Dispatch) -> 
             lease: config.lease,
         },
         draining: AtomicBool::new(false),
+        page_origins: config.page_origins.clone(),
     })
 }

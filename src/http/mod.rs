@@ -71,6 +71,8 @@ pub struct Rooms {
     pub orders: Orders,
     /// Set while the node says good-bye: ready no more, still answering.
     pub draining: AtomicBool,
+    /// Where our pages are served besides regions.
+    pub page_origins: Vec<String>,
 }
 
 impl Api {
@@ -145,16 +147,19 @@ pub fn router(api: &Api, pages: Router<Api>) -> Router {
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .layer(CatchPanicLayer::custom(problem::panicked))
         .layer(CompressionLayer::new())
-        .layer(cors(&api.registry))
+        .layer(cors(api))
         .layer(from_fn_with_state(api.clone(), layers::observe))
         .layer(from_fn(layers::harden))
         .with_state(api.clone())
 }
 
-/// A page of one region may talk to the API of every other, and nobody else's page to any.
-fn cors(registry: &Registry) -> CorsLayer {
-    let origins: Vec<HeaderValue> =
-        registry.all().filter_map(|region| region.endpoints.api.parse().ok()).collect();
+/// A page of ours may talk to the API of every region, wherever it was served, and nobody else's
+/// page to any. It brings its token itself: credentials that a browser adds are not allowed, so an
+/// origin gets nothing by being listed that its own scripts do not have.
+fn cors(api: &Api) -> CorsLayer {
+    let regions = api.registry.all().map(|region| region.endpoints.api.parse());
+    let pages = api.page_origins.iter().map(|origin| origin.parse());
+    let origins: Vec<HeaderValue> = regions.chain(pages).filter_map(Result::ok).collect();
     let name = |name: &'static str| HeaderName::from_static(name);
     CorsLayer::new()
         .allow_origin(origins)

@@ -125,6 +125,7 @@ pub(crate) struct Plan {
     pub(crate) hold: Duration,
     pub(crate) lease: Duration,
     pub(crate) head_patience: Duration,
+    pub(crate) page_origins: Vec<String>,
 }
 
 impl Default for Plan {
@@ -135,6 +136,7 @@ impl Default for Plan {
             hold: Duration::from_secs(1800),
             lease: Duration::from_secs(10),
             head_patience: Duration::from_secs(60),
+            page_origins: Vec::new(),
         }
     }
 }
@@ -193,6 +195,7 @@ impl Lab {
             lease: plan.lease,
             look_every: Duration::from_millis(100),
             head_patience: plan.head_patience,
+            page_origins: plan.page_origins.clone(),
             ..NodeConfig::new(region, store, keys, &self.suppliers)
         };
         Node::start(&self.world, config, listener).await.unwrap()

@@ -15,6 +15,7 @@ mod idempotency;
 mod input;
 mod lifecycle;
 mod moving;
+mod origins;
 mod processes;
 mod residence;
 mod runbooks;
