@@ -26,7 +26,7 @@ const HEAD_BYTES_MAX: usize = 64 * 1024;
 const REFUSED_PAUSE: Duration = Duration::from_millis(100);
 
 /// Answers on a listener until told to stop, then until every request under way is answered. From
-/// the stop on nobody gets a connection any more, so that a client goes on to the next node at once.
+/// the stop on nobody gets a connection any more, so that a client goes on to the next node.
 pub async fn serve(
     listener: TcpListener,
     router: Router,
