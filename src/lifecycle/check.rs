@@ -15,6 +15,8 @@ use meridian_geo_routing::{
 use meridian_regions::{RegionId, Registry, State};
 use serde::{Deserialize, Serialize};
 
+use super::moving;
+use crate::catalogue::Catalogue;
 use crate::store::datamap::{self, Class};
 use crate::store::lifecycle::Life;
 use crate::store::{Error, Store};
@@ -152,6 +154,7 @@ async fn database(
         }
         questions += 1;
     }
+    questions += leaving(store, registry, report).await?;
     let drained = drains(store, registry, &lives, report).await?;
     report.looked.push(("database", questions + 1));
     Ok(drained)
@@ -184,6 +187,24 @@ async fn rows(store: &Store, registry: Registry, report: &mut Report) -> Result<
         }
     }
     Ok(questions)
+}
+
+/// Nobody is at home, and no seats are kept, where the files say otherwise. Returns how many
+/// questions.
+async fn leaving(store: &Store, registry: Registry, report: &mut Report) -> Result<usize, Error> {
+    let catalogue = Catalogue::load().map_err(|broken| Error::Unreadable(broken.to_string()))?;
+    let advice = "move them: `meridian regions plan`, then `apply`";
+    for (region, it) in moving::leaving(store, registry, &catalogue).await? {
+        if it.travellers > 0 {
+            let found = format!("{} travellers whose home is another region", it.travellers);
+            report.differs("database", &region, ["only who is at home there", &found, advice]);
+        }
+        if it.countries > 0 {
+            let found = format!("the seats of {} countries that others claim", it.countries);
+            report.differs("database", &region, ["only its own seats", &found, advice]);
+        }
+    }
+    Ok(2 * registry.with_rows().count())
 }
 
 /// Each region has got as far as its file says. What is only planned exists nowhere, so the

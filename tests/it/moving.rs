@@ -74,6 +74,9 @@ async fn a_traveller_moves_with_every_row_and_goes_on_as_before() {
     let (_, said) = planner.plan();
     assert!(said.contains("eu-central: move its travellers home: 1 by now"), "{said}");
     assert_eq!(personal_rows(&lab, "eu-west").await, 0, "a plan moves nobody");
+    let (code, said) = planner.regions(&["check"]);
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("found 1 travellers whose home is another region"), "{said}");
     let (code, said) = planner.apply(&[]);
     assert_eq!(code, Some(1));
     assert!(said.contains("--keys DIR"), "{said}");
