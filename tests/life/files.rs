@@ -17,6 +17,8 @@ pub(crate) const AFTER: &str = "eu-west";
 pub(crate) const KILLED: &str = "us-east";
 /// Whose residents move.
 pub(crate) const MOVED: [&str; 4] = ["SE", "FI", "NO", "DK"];
+/// Whose flights' seats move.
+const CONTINENT: &str = "EU";
 /// In the order of their addresses.
 pub(crate) const REGIONS: [&str; 5] = [BEFORE, AFTER, KILLED, "ap-southeast", NEW];
 /// Nodes of a region.
@@ -87,15 +89,18 @@ impl Files {
         self.change(region, |file| file["dns"]["weight"] = weight.into());
     }
 
-    /// Gives the residents that move another home.
+    /// Gives the residents that move another home, and the seats of Europe another keeper.
     pub(crate) fn move_homes(&self, from: &str, to: &str) {
         let moved = |country: &Value| MOVED.iter().any(|it| country == it);
         self.change(from, |file| {
             file["homes"].as_array_mut().unwrap().retain(|country| !moved(country));
+            let continents = file["dns"]["continents"].as_array_mut().unwrap();
+            continents.retain(|continent| continent != CONTINENT);
         });
         self.change(to, |file| {
             let homes = file["homes"].as_array_mut().unwrap();
             homes.extend(MOVED.iter().map(|country| Value::from(*country)));
+            file["dns"]["continents"].as_array_mut().unwrap().push(CONTINENT.into());
         });
     }
 

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -14,6 +14,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
+use tokio::task::JoinSet;
 
 use crate::Pace;
 use crate::files::{Files, NODES, REGIONS, address};
@@ -61,6 +62,9 @@ impl Running {
     }
 }
 
+/// A region and the number of a node of it.
+type Node = (&'static str, u8);
+
 /// Everything that runs.
 pub(crate) struct House {
     pub(crate) files: Files,
@@ -69,7 +73,7 @@ pub(crate) struct House {
     pub(crate) suppliers: String,
     pub(crate) postgres: Postgres,
     dir: PathBuf,
-    nodes: BTreeMap<(&'static str, u8), Running>,
+    nodes: BTreeMap<Node, Running>,
     _others: Vec<Running>,
 }
 
@@ -164,6 +168,17 @@ impl House {
         }
     }
 
+    /// What a move of travellers needs and no more: the key of the home that they leave, and the
+    /// public half of the one that they come to.
+    pub(crate) fn handover_keys(&self, from: &str, to: &str) -> PathBuf {
+        let given = self.dir.join(format!("keys-{from}-{to}"));
+        fs::create_dir_all(&given).unwrap();
+        for key in [format!("region-{from}.key"), format!("region-{to}.pub")] {
+            fs::copy(self.keys().join(&key), given.join(&key)).unwrap();
+        }
+        given
+    }
+
     fn keys(&self) -> PathBuf {
         self.dir.join("keys")
     }
@@ -173,12 +188,25 @@ impl House {
     }
 
     pub(crate) async fn start_region(&mut self, region: &'static str) {
-        for node in 1..=NODES {
-            self.start_node(region, node).await;
-        }
+        let nodes: Vec<Node> = (1..=NODES).map(|node| (region, node)).collect();
+        self.start_nodes(&nodes).await;
     }
 
-    async fn start_node(&mut self, region: &'static str, node: u8) {
+    /// Starts some nodes at once.
+    async fn start_nodes(&mut self, nodes: &[Node]) {
+        let mut starting = JoinSet::new();
+        for (region, node) in nodes.iter().copied() {
+            let command = self.serve(region, node);
+            let log = self.dir.join(format!("{region}-{node}.log"));
+            let log = File::options().create(true).append(true).open(log).unwrap();
+            starting.spawn(async move {
+                ((region, node), Running::start(command, log, "listening on ").await.0)
+            });
+        }
+        self.nodes.extend(starting.join_all().await);
+    }
+
+    fn serve(&self, region: &'static str, node: u8) -> Command {
         let mut command = program();
         let listen = SocketAddr::from((address(region, node), self.port)).to_string();
         command.arg("--regions-dir").arg(&self.files.dir);
@@ -187,10 +215,7 @@ impl House {
         command.args(["--lease-ms", LEASE_MS, "--payments-url", &self.suppliers]);
         command.args(["--airline-url", &self.suppliers, "--keys"]);
         command.arg(self.dir.join(format!("keys-{region}")));
-        let log = self.dir.join(format!("{region}-{node}.log"));
-        let log = File::options().create(true).append(true).open(log).unwrap();
-        let (running, _) = Running::start(command, log, "listening on ").await;
-        self.nodes.insert((region, node), running);
+        command
     }
 
     /// Ends a region's nodes as a deployment does.
@@ -212,13 +237,20 @@ impl House {
         }
     }
 
-    /// Starts every node anew, one at a time, `first` first: it reads the region files again.
-    pub(crate) async fn roll(&mut self, first: &'static str) {
-        let mut all: Vec<(&'static str, u8)> = self.nodes.keys().copied().collect();
-        all.sort_by_key(|(region, node)| (*region != first, *region, *node));
-        for (region, node) in all {
-            self.nodes.remove(&(region, node)).unwrap().end().await;
-            self.start_node(region, node).await;
+    /// Starts every node anew, so that it reads the region files again: first those of the region
+    /// that the change is about, one by one, then some regions at a time. One node of a region is
+    /// always there.
+    pub(crate) async fn roll(&mut self, first: &'static str, at_once: usize) {
+        let (mut own, mut others): (Vec<Node>, Vec<Node>) =
+            self.nodes.keys().partition(|(region, _)| *region == first);
+        own.sort_unstable();
+        others.sort_unstable_by_key(|(region, node)| (*node, *region));
+        assert!(others.len() >= at_once * usize::from(NODES), "a region would have no node left");
+        for nodes in own.chunks(1).chain(others.chunks(at_once)) {
+            for node in nodes {
+                self.nodes.remove(node).unwrap().end().await;
+            }
+            self.start_nodes(nodes).await;
         }
     }
 
@@ -240,11 +272,6 @@ impl House {
         (output.status.code().unwrap_or(-1), text(output.stdout), text(output.stderr))
     }
 
-    /// Whether this build moves travellers home; one that does not is held to the rest.
-    pub(crate) async fn can_move(&self) -> bool {
-        self.must(&["regions", "apply", "--help"]).await.contains("--keys")
-    }
-
     /// Runs a command that has to do what it is for.
     pub(crate) async fn must(&self, args: &[&str]) -> String {
         let (code, said, complained) = self.run(args).await;
@@ -254,16 +281,15 @@ impl House {
 
     /// Plans the change that the files ask for and carries it out, as the runbooks do: what is
     /// another tool's is answered with `--done`, and nodes are stopped when the plan says so.
-    /// Returns the titles of the steps.
-    pub(crate) async fn carry_out(&mut self) -> String {
+    /// Returns the plan in words.
+    pub(crate) async fn carry_out(&mut self, keys: Option<&Path>) -> String {
         let plan = self.dir.join("plan.out");
         let plan = plan.to_str().unwrap();
         let planned = self.must(&["regions", "plan", "--out", plan]).await;
-        let keys = self.keys();
         let mut done: Vec<String> = Vec::new();
         loop {
             let mut args = vec!["regions", "apply", plan, "--wait", STEP_SECONDS];
-            if planned.contains("move its travellers home") {
+            if let Some(keys) = keys {
                 args.extend(["--keys", keys.to_str().unwrap()]);
             }
             for number in &done {

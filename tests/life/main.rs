@@ -47,6 +47,8 @@ pub(crate) struct Pace {
     damping: Duration,
     /// Time to live of an answer.
     ttl: Duration,
+    /// Regions that get new files at the same time.
+    roll_at_once: usize,
 }
 
 impl Pace {
@@ -61,6 +63,7 @@ impl Pace {
             failures: 3,
             damping: Duration::from_secs(30),
             ttl: Duration::from_secs(30),
+            roll_at_once: 1,
         }
     }
 
@@ -73,6 +76,7 @@ impl Pace {
             probe_every: Duration::from_secs(1),
             damping: Duration::from_secs(2),
             ttl: Duration::from_secs(2),
+            roll_at_once: 2,
             ..Self::shipped()
         }
     }
@@ -118,6 +122,7 @@ async fn live(pace: &Pace) -> (Value, bool) {
         proof: Proof::default(),
         phases: Vec::new(),
         homes_moved: 0,
+        flights_moved: 0,
         nodes_most,
         led_away: [0.0; 2],
     };
@@ -128,7 +133,8 @@ async fn live(pace: &Pace) -> (Value, bool) {
     story.is_as_the_files_say().await;
     story.phases.push(last.end());
 
-    let Story { house, proof, phases, homes_moved, nodes_most, led_away, .. } = story;
+    let Story { house, proof, phases, homes_moved, flights_moved, nodes_most, led_away, .. } =
+        story;
     let failed = |of: fn(&Phase) -> usize| phases.iter().map(of).sum::<usize>();
     let outside = failed(|phase| phase.failed_outside);
     let held = outside == 0 && proof.holds();
@@ -152,6 +158,7 @@ async fn live(pace: &Pace) -> (Value, bool) {
         "led_away_seconds_drain": led_away[0],
         "led_away_seconds_kill": led_away[1],
         "homes_moved": homes_moved,
+        "flights_moved": flights_moved,
         "audits": proof.audits,
         "audit_violations": proof.violations,
         "oversold": proof.oversold,

@@ -15,7 +15,7 @@ use crate::crowd::network_of;
 use crate::figures::{Begun, Figures, Phase, Window, seconds};
 use crate::files::{AFTER, BEFORE, KILLED, NEW, region_at};
 use crate::house::{House, until};
-use crate::proof::{Proof, at_home};
+use crate::proof::{Proof, at_home, kept};
 
 /// Networks near the new region that are asked for when its share is looked at.
 const NETWORKS: usize = 300;
@@ -31,6 +31,7 @@ pub(crate) struct Story<'a> {
     pub(crate) proof: Proof,
     pub(crate) phases: Vec<Phase>,
     pub(crate) homes_moved: i64,
+    pub(crate) flights_moved: i64,
     pub(crate) nodes_most: usize,
     /// Seconds until nobody new was led to the drained region, and to the killed one.
     pub(crate) led_away: [f64; 2],
@@ -38,21 +39,13 @@ pub(crate) struct Story<'a> {
 
 impl Story<'_> {
     pub(crate) async fn tell(&mut self) {
-        let can_move = self.house.can_move().await;
-        if !can_move {
-            eprintln!("           skipped: this build does not move travellers home");
-        }
         self.four_regions().await;
         self.add().await;
         self.shift().await;
-        if can_move {
-            self.make_home().await;
-        }
+        self.make_home().await;
         self.drain().await;
         self.kill().await;
-        if can_move {
-            self.empty().await;
-        }
+        self.empty().await;
         self.remove().await;
     }
 
@@ -73,18 +66,18 @@ impl Story<'_> {
 
     async fn step(&mut self, state: &str) -> String {
         self.house.files.set_state(NEW, state);
-        self.house.carry_out().await
+        self.house.carry_out(None).await
     }
 
     async fn add(&mut self) {
         let figures = Arc::clone(&self.figures);
         let phase = figures.begin("add");
         self.house.files.plan_new();
-        self.house.carry_out().await;
+        self.house.carry_out(None).await;
         self.step("provisioning").await;
         self.step("joining").await;
         self.house.make_keys().await;
-        self.house.roll(NEW).await;
+        self.house.roll(NEW, self.pace.roll_at_once).await;
         self.house.start_region(NEW).await;
         self.step("active").await;
         let share = self.share_becomes(|share| (1..=NETWORKS / 20).contains(&share)).await;
@@ -111,20 +104,23 @@ impl Story<'_> {
         self.settle(phase).await;
     }
 
-    /// The files first, then every node, then the people.
+    /// The files first, then every node, then the people and the seats.
     async fn move_homes(&mut self, from: &'static str, to: &'static str) {
         self.house.files.move_homes(from, to);
-        self.house.roll(to).await;
-        let before = at_home(&self.house, from).await;
-        let planned = self.house.carry_out().await;
-        let moves = planned.contains("move its travellers home");
-        self.proof.check(moves, || format!("the plan moves nobody home: {planned}"));
-        let (left, arrived) = (at_home(&self.house, from).await, at_home(&self.house, to).await);
-        self.proof.check(left == 0, || format!("{left} travellers are still at home in {from}"));
-        self.proof.check(before > 0 && arrived >= before, || {
-            format!("{before} left {from} and {arrived} are at home in {to}")
-        });
-        self.homes_moved += before;
+        self.house.roll(to, self.pace.roll_at_once).await;
+        let (people, flights) = (at_home(&self.house, from).await, kept(&self.house, from).await);
+        let keys = self.house.handover_keys(from, to);
+        let planned = self.house.carry_out(Some(&keys)).await;
+        for moves in ["move its travellers home", "move its seats"] {
+            self.proof.check(planned.contains(moves), || format!("no step \"{moves}\": {planned}"));
+        }
+        let left = (at_home(&self.house, from).await, kept(&self.house, from).await);
+        self.proof.check(left == (0, 0), || format!("{left:?} people and flights stay in {from}"));
+        let came = (at_home(&self.house, to).await, kept(&self.house, to).await);
+        let all = people > 0 && came.0 >= people && flights > 0 && came.1 >= flights;
+        self.proof.check(all, || format!("{people}, {flights} left {from}, {came:?} are in {to}"));
+        self.homes_moved += people;
+        self.flights_moved += flights;
     }
 
     async fn drain(&mut self) {

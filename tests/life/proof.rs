@@ -15,16 +15,20 @@ use crate::house::{House, until};
 /// Longest that an accepted order may take to its end, a lease of a dead node included.
 const ORDER_PATIENCE: Duration = Duration::from_secs(40);
 
-/// A flight with more seats gone than it has, or whose seats are not those of its orders.
+/// A flight with more seats gone than it has, whose seats are not those of its orders, or that is
+/// kept in two places; wherever they are kept, since seats move.
 const OVERSOLD: &str = "
-    SELECT count(*) FROM inventory AS i LEFT JOIN (
-        SELECT inventory_region, flight, departs_on, cabin,
-            sum(seats) FILTER (WHERE state = 'sold') AS sold,
-            sum(seats) FILTER (WHERE state = 'held') AS held
-        FROM seat_hold GROUP BY 1, 2, 3, 4
-    ) AS h ON h.inventory_region = i.region::text AND h.flight = i.flight
-        AND h.departs_on = i.departs_on AND h.cabin = i.cabin
-    WHERE i.held + i.sold > i.capacity
+    SELECT count(*) FROM (
+        SELECT flight, departs_on, cabin, max(capacity) AS capacity, count(*) AS places,
+            sum(sold) AS sold, sum(held) AS held
+        FROM inventory GROUP BY 1, 2, 3
+    ) AS i FULL JOIN (
+        SELECT flight, departs_on, cabin,
+            coalesce(sum(seats) FILTER (WHERE state = 'sold'), 0) AS sold,
+            coalesce(sum(seats) FILTER (WHERE state = 'held'), 0) AS held
+        FROM seat_hold GROUP BY 1, 2, 3
+    ) AS h USING (flight, departs_on, cabin)
+    WHERE i.places IS DISTINCT FROM 1 OR i.held + i.sold > i.capacity
         OR i.sold <> coalesce(h.sold, 0) OR i.held <> coalesce(h.held, 0)";
 /// Orders whose money may be taken.
 const CHARGEABLE: &str =
@@ -161,6 +165,12 @@ pub(crate) async fn at_home(house: &House, region: &str) -> i64 {
          WHERE region::text = '{region}' AND residence_country IN ({countries})"
     );
     count(house, &travellers).await
+}
+
+/// Flights whose seats a region keeps.
+pub(crate) async fn kept(house: &House, region: &str) -> i64 {
+    let flights = format!("SELECT count(*) FROM inventory WHERE region::text = '{region}'");
+    count(house, &flights).await
 }
 
 fn captured(journal: &Value) -> i64 {
