@@ -3,7 +3,7 @@
 BIN := $(or $(CARGO_TARGET_DIR),target)/debug/meridian
 export PATH := $(HOME)/.cargo/bin:$(PATH)
 
-.PHONY: demo test test-web lint bench bench-dns equality-dns conformance-dns fuzz-dns terraform-test data data-check tools
+.PHONY: demo test test-web lint region-life bench bench-dns equality-dns conformance-dns fuzz-dns terraform-test data data-check tools
 
 demo: tools             ## the whole house on this machine, with a tour; Ctrl-C ends it
 	cargo build --locked --bin meridian
@@ -21,6 +21,9 @@ test-web: tools         ## the page in a real browser; needs Node, installs Debi
 lint: tools             ## formatting and lints, nothing left over
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
+
+region-life: tools      ## a region's whole life under load; ARGS=--short for two minutes of it
+	cargo test --locked --test life -- $(ARGS)
 
 bench: tools            ## the README's figures; the last line is JSON
 	cargo bench --locked --bench house
