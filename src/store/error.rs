@@ -100,6 +100,9 @@ fn fate_of(error: &tokio_postgres::Error) -> Fate {
         };
     };
     match code.code() {
+        // The traveller is not at home here any more: they moved between the read of their session
+        // and this write. Whoever asks again is told the way.
+        "23503" if belongs_to_traveller(error) => Fate::Later,
         // Serialization failure on both engines, deadlock on PostgreSQL.
         "40001" | "40P01" => Fate::Again,
         // CockroachDB: the result of a COMMIT is ambiguous.
@@ -110,6 +113,12 @@ fn fate_of(error: &tokio_postgres::Error) -> Fate {
         other if other.starts_with("08") => Fate::Later,
         _ => Fate::Bug,
     }
+}
+
+/// Every table of a traveller's rows calls its foreign key so.
+fn belongs_to_traveller(error: &tokio_postgres::Error) -> bool {
+    let constraint = error.as_db_error().and_then(|db| db.constraint());
+    constraint.is_some_and(|name| name.ends_with("_traveller"))
 }
 
 fn is_io(error: &(dyn std::error::Error + 'static)) -> bool {

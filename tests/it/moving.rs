@@ -1,10 +1,14 @@
 //! Moving home while the house is in use: a traveller's rows change their region in one
 //! transaction, and neither the traveller nor an airline notices.
 
+use meridian::clock::Deadline;
+use meridian::domain::ids::TravellerId;
+use meridian::store::release::Never;
+use meridian::store::{Abort, Fate};
 use serde_json::{Value, json};
 
 use crate::asker::{Answer, Person, an_offer, direct_offers, hold, id, instant, new_key};
-use crate::lab::{Lab, Plan, count, sql, until};
+use crate::lab::{Lab, PATIENCE, Plan, count, sql, until};
 use crate::lifecycle::Planner;
 
 /// Germans are at home in Dublin from now on.
@@ -232,4 +236,18 @@ async fn a_seal_that_does_not_open_keeps_its_traveller_and_nobody_else() {
     let (code, said) = planner.apply(&["--keys", lab.keys.0.to_str().unwrap()]);
     assert_eq!(code, Some(1));
     assert!(said.contains("there is no public key of eu-west"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_writes_for_a_traveller_who_has_just_moved_is_told_to_try_again() {
+    let lab = european_house(false).await;
+    let home = lab.region("eu-central");
+    let store = &lab.running("eu-central").api.store;
+    let gone = TravellerId::new(home);
+    let outcome = store
+        .tx("session_open", Deadline::after(PATIENCE), |tx| async move {
+            Ok::<_, Abort<Never>>(tx.session_insert(gone, &[7; 32], 60).await?)
+        })
+        .await;
+    assert_eq!(outcome.unwrap_err().into_error().fate(), Fate::Later);
 }
