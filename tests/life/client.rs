@@ -43,10 +43,10 @@ pub(crate) struct Ask {
     pub(crate) headers: Vec<(&'static str, String)>,
     pub(crate) token: Option<String>,
     pub(crate) body: Option<Value>,
-    /// The answers that it should have.
-    pub(crate) wants: &'static [u16],
-    /// It is about a person.
-    pub(crate) personal: bool,
+    /// The answer that it should have.
+    pub(crate) wants: u16,
+    /// Codes of refusals that are as good an answer.
+    pub(crate) or: &'static [&'static str],
     /// It names its home in a header, as log-ins do.
     pub(crate) names_home: bool,
 }
@@ -60,20 +60,21 @@ impl Ask {
             headers: Vec::new(),
             token: None,
             body: None,
-            wants: &[200],
-            personal: false,
+            wants: 200,
+            or: &[],
             names_home: false,
         }
     }
 
     pub(crate) fn post(what: &'static str, path: &str, body: Value) -> Self {
-        Self { method: Method::POST, body: Some(body), wants: &[201], ..Self::get(what, path) }
+        Self { method: Method::POST, body: Some(body), wants: 201, ..Self::get(what, path) }
     }
 }
 
-/// An answer that was among those wanted.
+/// An answer that was wanted.
 pub(crate) struct Answer {
-    pub(crate) status: u16,
+    /// It is one of the refusals that are as good.
+    pub(crate) refused: bool,
     pub(crate) body: Value,
 }
 
@@ -94,7 +95,9 @@ enum Try {
 /// Where a request has been, and what was in its way last.
 #[derive(Default)]
 struct Trail {
+    /// Home, as soon as it is known; before that, where nearness led.
     region: String,
+    at_home: bool,
     reason: String,
     hops: u32,
 }
@@ -142,14 +145,10 @@ impl Client {
                 Try::Again(_) | Try::Wrong => break,
             }
         }
-        self.complain(ask, began, trail.region, trail.reason);
+        let Trail { region, at_home, reason, .. } = trail;
+        let (ended, what) = (Clock::instant(), ask.what);
+        self.figures.fail(Failure { began, ended, at_home, region, what, reason });
         None
-    }
-
-    /// Writes down that a request failed.
-    pub(crate) fn complain(&self, ask: &Ask, began: Instant, region: String, reason: String) {
-        let (ended, personal, what) = (Clock::instant(), ask.personal, ask.what);
-        self.figures.fail(Failure { began, ended, personal, region, what, reason });
     }
 
     async fn once(&mut self, place: &mut Place, ask: &Ask, trail: &mut Trail) -> Try {
@@ -157,6 +156,7 @@ impl Client {
             Place::Nearest => "api".to_owned(),
             Place::Home(region) => {
                 trail.region.clone_from(region);
+                trail.at_home = true;
                 format!("{region}.api")
             }
         };
@@ -173,7 +173,8 @@ impl Client {
             let address = addresses[(self.turn + at) % addresses.len()];
             if *place == Place::Nearest {
                 self.figures.led_to(region_at(address));
-                if !ask.personal {
+                // A program that does not know its home yet is a newcomer like others.
+                if !trail.at_home {
                     region_at(address).clone_into(&mut trail.region);
                 }
             }
@@ -232,8 +233,9 @@ impl Client {
                 return Try::Again(PAUSE);
             }
         };
-        if ask.wants.contains(&status.as_u16()) {
-            return Try::Done(Answer { status: status.as_u16(), body });
+        let fair = body["code"].as_str().is_some_and(|code| ask.or.contains(&code));
+        if status == ask.wants || fair {
+            return Try::Done(Answer { refused: fair, body });
         }
         trail.reason = format!("{status} {} {}", body["code"], body["detail"]);
         match status {

@@ -14,9 +14,9 @@ use serde_json::{Value, json};
 pub(crate) struct Failure {
     pub(crate) began: Instant,
     pub(crate) ended: Instant,
-    /// Whether it was about a person, who is at home in the region.
-    pub(crate) personal: bool,
-    /// The region that it was led to, or that is home.
+    /// Whether it was for the region as somebody's home; otherwise it was led there by nearness.
+    pub(crate) at_home: bool,
+    /// The region that is home, or that it was led to.
     pub(crate) region: String,
     pub(crate) what: &'static str,
     pub(crate) reason: String,
@@ -26,14 +26,15 @@ pub(crate) struct Failure {
 #[derive(Clone, Debug)]
 pub(crate) struct Window {
     pub(crate) region: String,
-    pub(crate) personal: bool,
+    /// Whose requests: those of its own people, or those that nearness leads there.
+    pub(crate) at_home: bool,
     pub(crate) from: Instant,
     pub(crate) to: Instant,
 }
 
 impl Window {
     fn explains(&self, it: &Failure) -> bool {
-        let same = self.region == it.region && self.personal == it.personal;
+        let same = self.region == it.region && self.at_home == it.at_home;
         same && it.began <= self.to && it.ended >= self.from
     }
 }

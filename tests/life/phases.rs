@@ -154,7 +154,7 @@ impl Story<'_> {
         let phase = figures.begin("kill");
         let from = Clock::instant();
         self.house.kill_region(KILLED).await;
-        let window = |personal, to| Window { region: KILLED.to_owned(), personal, from, to };
+        let window = |at_home, to| Window { region: KILLED.to_owned(), at_home, from, to };
         figures.excuse(window(false, from + self.pace.window_kill()));
         self.led_away[1] = self.nobody_comes(KILLED, from, self.pace.window_kill()).await;
         // Longer than anybody tries: whoever is at home there was served by nobody meanwhile.
