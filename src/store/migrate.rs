@@ -17,7 +17,7 @@ use tokio_util::task::AbortOnDropHandle;
 use super::connect::{self, DatabaseUrl};
 use super::datamap::Class;
 use super::engine::Engine;
-use super::error::Error;
+use super::error::{Error, Fate};
 use super::sql;
 use super::{Store, StoreConfig, regions};
 use crate::telemetry::chain;
@@ -29,6 +29,9 @@ const LOCK_PATIENCE: Duration = Duration::from_secs(60);
 const LOCK_RENEWAL: Duration = Duration::from_secs(120);
 /// Pause between two looks at the lock.
 const LOCK_PAUSE: Duration = Duration::from_millis(200);
+/// How often a schema statement runs that others' locks undo, and the pause in between.
+const ATTEMPTS_MAX: u32 = 20;
+const ATTEMPTS_PAUSE: Duration = Duration::from_millis(250);
 /// The table that must be there before the first migration can be locked.
 const LOCK_TABLE: &str = "migration_lock";
 
@@ -269,13 +272,30 @@ async fn run_all(
     statements: Vec<String>,
 ) -> Result<Vec<String>, Error> {
     for statement in &statements {
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "schema statements run one by one, unretried"
-        )]
-        client.batch_execute(statement).await?;
+        run_one(client, statement).await?;
     }
     Ok(statements)
+}
+
+/// Nodes go on reading and writing meanwhile: a schema statement that takes several locks may meet
+/// theirs in a deadlock, is undone as a whole, and is as good the next time.
+async fn run_one(client: &tokio_postgres::Client, statement: &str) -> Result<(), Error> {
+    let mut attempt = 1;
+    loop {
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "a schema statement opens no transaction of ours"
+        )]
+        let done = client.batch_execute(statement).await.map_err(Error::from);
+        match done {
+            Err(error) if error.fate() == Fate::Again && attempt < ATTEMPTS_MAX => {
+                tracing::warn!(attempt, error = %chain(&error), "a schema statement runs again");
+                attempt += 1;
+                tokio::time::sleep(ATTEMPTS_PAUSE).await;
+            }
+            done => return done,
+        }
+    }
 }
 
 /// Whether a database has the schema of this build; for a node's start and its readiness.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use meridian::store::{Store, StoreConfig, datamap, migrate, regions, sql};
 use meridian_regions::Registry;
 
-use crate::lab::{connect, server, sql as run};
+use crate::lab::{connect, count, server, sql as run, until};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_statement_of_the_catalogue_is_prepared() {
@@ -143,4 +143,31 @@ async fn everything_is_prepared_on_cockroachdb_where_there_is_one() {
     assert_eq!(report.violations, []);
     let found = store.primary_region().await.unwrap();
     assert_eq!(found.as_ref(), Some(&registry.primary().locality));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[expect(clippy::disallowed_methods, reason = "a test holds locks beside the store")]
+async fn a_schema_statement_that_meets_a_deadlock_runs_again() {
+    let url = server().database().await;
+    let store = Store::open(&StoreConfig::new(url.clone())).await.unwrap();
+    let reader = connect(&url).await;
+    let hold = |table: &'static str| format!("LOCK TABLE {table} IN ACCESS SHARE MODE");
+    reader.batch_execute(&format!("BEGIN; {}", hold("traveller"))).await.unwrap();
+
+    // It has the orders and waits for the travellers, whose holder will want the orders. Who waits
+    // longest looks for a deadlock first, and gives way.
+    let lock = migrate::Lock::take(&url, store.engine()).await.unwrap();
+    let both = "DO $$ BEGIN LOCK TABLE orders; LOCK TABLE traveller; END $$";
+    let changing = tokio::spawn(async move {
+        lock.run(both).await.unwrap();
+        lock.release().await.unwrap();
+    });
+    let waits = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation =
+                 'traveller'::regclass AND database =
+                 (SELECT oid FROM pg_database WHERE datname = current_database())";
+    until("it waits", || async { count(&url, waits).await == 1 }).await;
+    reader.batch_execute(&hold("orders")).await.unwrap();
+    assert!(!changing.is_finished(), "it gave way and tries again");
+    reader.batch_execute("COMMIT").await.unwrap();
+    changing.await.unwrap();
 }
