@@ -119,7 +119,7 @@ pub async fn send_home(
     };
     match moved_home(&api, access, request.headers()).await {
         Ok(Some(now)) if now == api.region => next.run(request).await,
-        Ok(now) => misdirected(now.unwrap_or(home)),
+        Ok(now) => misdirected(now.unwrap_or(home)).into_response(),
         Err(problem) => problem.into_response(),
     }
 }
@@ -137,14 +137,15 @@ async fn moved_home(
     }
 }
 
-fn misdirected(home: RegionId) -> Response {
-    // Nobody answers any more in a home that was given up; whoever moved out was found above.
+/// What is told to whoever asks for data that is at home elsewhere; it is counted here alone.
+pub(super) fn misdirected(home: RegionId) -> Problem {
+    // Nobody answers any more in a home that was given up; whoever moved out was found before.
     if !home.state.holds_rows() {
-        return Problem::unauthenticated().into_response();
+        return Problem::unauthenticated();
     }
     let labels = [("home", home.name.clone())];
     metrics::counter!("meridian_residence_misdirected_total", &labels).increment(1);
-    Problem::misdirected(home).into_response()
+    Problem::misdirected(home)
 }
 
 /// The home of what a request is about, from its head alone.

@@ -6,6 +6,7 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method};
 
 use super::Api;
+use super::access::misdirected;
 use super::problem::{Code, Problem};
 use crate::store::travellers::Session;
 
@@ -103,7 +104,7 @@ impl FromRequestParts<Api> for Traveller {
 /// A session that is not here any more went with its traveller to another home: the way there.
 pub async fn moved_on(api: &Api, token: &str) -> Result<(), Problem> {
     match api.travellers.moved_to(token).await? {
-        Some(home) if home != api.region => Err(Problem::misdirected(home)),
+        Some(home) if home != api.region => Err(misdirected(home)),
         Some(_) | None => Ok(()),
     }
 }
