@@ -62,11 +62,12 @@ pub async fn leaving(
     catalogue: &Catalogue,
 ) -> Result<BTreeMap<String, Leaving>, Error> {
     let mut found: BTreeMap<String, Leaving> = BTreeMap::new();
+    let seats = seats_leaving(store, registry, catalogue).await?;
     for region in registry.with_rows() {
         let residents = store.fresh().residents(region).await?;
         let gone = residents.iter().filter(|(it, _)| new_home(registry, region, *it).is_some());
         let travellers = gone.map(|(_, travellers)| travellers).sum();
-        let countries = seats_leaving(store, registry, catalogue, region).await?.len();
+        let countries = seats.iter().filter(|(_, keeper, _)| *keeper == region).count();
         let countries = i64::try_from(countries).unwrap_or(i64::MAX);
         if travellers > 0 || countries > 0 {
             found.insert(region.name.clone(), Leaving { travellers, countries });
@@ -75,17 +76,19 @@ pub async fn leaving(
     Ok(found)
 }
 
-/// The countries whose seats a region keeps for another, with that other.
+/// The countries whose seats one region keeps and another claims: who, and which other.
 async fn seats_leaving(
     store: &Store,
     registry: Registry,
     catalogue: &Catalogue,
-    from: RegionId,
-) -> Result<Vec<(Country, RegionId)>, Error> {
+) -> Result<Vec<(Country, RegionId, RegionId)>, Error> {
     let claimed = catalogue.keepers(registry);
-    let kept = store.keepers().await?.into_iter().filter(|(_, keeper)| *keeper == from.locality);
-    let claimant = |country| claimed.get(&country).copied().filter(|it| *it != from);
-    Ok(kept.filter_map(|(country, _)| Some((country, claimant(country)?))).collect())
+    let leaving = |(country, keeper): (Country, String)| {
+        let keeper = registry.by_locality(&keeper)?;
+        let claimant = claimed.get(&country).copied().filter(|it| *it != keeper)?;
+        Some((country, keeper, claimant))
+    };
+    Ok(store.keepers().await?.into_iter().filter_map(leaving).collect())
 }
 
 /// Moves everybody whom the files give to another region, a few at a time; `tell` hears after each
@@ -108,7 +111,6 @@ pub async fn move_homes(
         after = last.uuid();
         let mut moves = JoinSet::new();
         for (traveller, country) in batch {
-            let country = country.parse().expect("it was asked for by its code");
             let to = new_home(registry, from, country).expect("it was asked for as one to move");
             while moves.len() >= AT_ONCE {
                 count(moves.join_next().await, &mut tally)?;
@@ -147,7 +149,8 @@ pub async fn move_seats(
     mut tell: impl FnMut(Tally),
 ) -> Result<Tally, Error> {
     let mut tally = Tally::default();
-    for (country, to) in seats_leaving(store, registry, catalogue, from).await? {
+    let leaving = seats_leaving(store, registry, catalogue).await?;
+    for (country, _, to) in leaving.into_iter().filter(|(_, keeper, _)| *keeper == from) {
         let deadline = Deadline::after(SEATS_PATIENCE);
         tally.moved += store.seats_rehome(deadline, country, from, to).await?;
         tell(tally);

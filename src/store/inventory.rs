@@ -8,7 +8,9 @@ use std::collections::BTreeMap;
 use jiff::civil::Date;
 use meridian_regions::{Country, RegionId};
 
+use super::read::parse;
 use super::release::Never;
+use super::tx::Words;
 use super::{Abort, Error, Reader, Store, Tx, sql};
 use crate::clock::Deadline;
 use crate::domain::ids::OrderId;
@@ -88,31 +90,19 @@ impl Store {
         deadline: Deadline,
         keepers: &BTreeMap<Country, RegionId>,
     ) -> Result<(), Error> {
-        let (countries, regions): (Vec<&str>, Vec<&str>) =
-            keepers.iter().map(|(it, region)| (it.code(), region.locality.as_str())).unzip();
-        let outcome = self
-            .tx("keepers_claim", deadline, |tx| {
-                let (countries, regions) = (countries.clone(), regions.clone());
-                async move {
-                    let words: &super::read::Params<'_> = &[&countries, &regions];
-                    tx.run(&sql::inventory::keepers_claim, words).await?;
-                    Ok::<_, Abort<Never>>(())
-                }
-            })
-            .await;
-        outcome.map_err(Abort::into_error)
+        let (countries, regions): (Vec<String>, Vec<String>) = keepers
+            .iter()
+            .map(|(country, region)| (country.code().to_owned(), region.locality.clone()))
+            .unzip();
+        let words: Words = vec![Box::new(countries), Box::new(regions)];
+        self.write(deadline, &sql::inventory::keepers_claim, words).await.map(drop)
     }
 
     /// Who keeps the seats of which country, as the database calls the region.
     pub async fn keepers(&self) -> Result<BTreeMap<Country, String>, Error> {
         let rows = self.fresh().all(&sql::inventory::keepers, &[]).await?;
-        let keeper = |row: &tokio_postgres::Row| {
-            let country: &str = row.get("country");
-            let country = country.parse().map_err(|_| {
-                Error::Unreadable(format!("seat_keeper has the country {country:?}"))
-            })?;
-            Ok((country, row.get("region")))
-        };
+        let keeper =
+            |row: &tokio_postgres::Row| Ok((parse(row.get("country"))?, row.get("region")));
         rows.iter().map(keeper).collect()
     }
 

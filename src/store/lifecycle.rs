@@ -1,18 +1,15 @@
 //! What operators said of regions, how far each is in its life, and how far a plan has got.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use jiff::Timestamp;
 use meridian_regions::{RegionId, State};
 use tokio_postgres::types::ToSql;
 
 use super::release::Never;
+use super::tx::Words;
 use super::{Abort, Error, Store, sql};
 use crate::clock::Deadline;
-
-/// The parameters of a statement, owned: a transaction's body may run again.
-type Words = Vec<Box<dyn ToSql + Sync + Send>>;
 
 /// A region that takes nobody new.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
@@ -153,28 +150,5 @@ impl Store {
     pub async fn orders_leased(&self, region: RegionId) -> Result<i64, Error> {
         let row = self.fresh().one(&sql::lifecycle::orders_leased, &[&region.locality]).await?;
         Ok(row.get("orders"))
-    }
-
-    /// One statement in a transaction of its own; how many rows it changed.
-    async fn write(
-        &self,
-        deadline: Deadline,
-        query: &'static sql::Query,
-        words: Words,
-    ) -> Result<u64, Error> {
-        let words = Arc::new(words);
-        // Transactions are called without their room.
-        let name = query.name.rsplit('/').next().unwrap_or(query.name);
-        let outcome = self
-            .tx(name, deadline, |tx| {
-                let words = Arc::clone(&words);
-                async move {
-                    let words: Vec<&(dyn ToSql + Sync)> =
-                        words.iter().map(|word| &**word as &(dyn ToSql + Sync)).collect();
-                    Ok::<_, Abort<Never>>(tx.run(query, &words).await?)
-                }
-            })
-            .await;
-        outcome.map_err(Abort::into_error)
     }
 }

@@ -4,20 +4,25 @@
 use meridian_regions::{Country, RegionId};
 use uuid::Uuid;
 
+use super::read::parse;
 use super::{Error, Reader, Tx, sql};
 use crate::domain::ids::TravellerId;
 
-/// A traveller as the old home sealed them.
-pub struct SealedTraveller {
-    /// Declared country of residence.
-    pub residence: String,
+/// A traveller who is to move.
+pub struct Leaver {
     /// The directory's keyed hash.
     pub subject_hash: Vec<u8>,
-    /// Sealed e-mail address.
+    /// What the old home sealed.
+    pub sealed: Sealed,
+}
+
+/// Everything of a traveller that names its home in its seal.
+pub struct Sealed {
+    /// E-mail address.
     pub email: Vec<u8>,
-    /// The data key, wrapped by the old home.
+    /// The data key, wrapped.
     pub data_key: Vec<u8>,
-    /// Sealed payment tokens, by order.
+    /// Payment tokens, by order.
     pub tokens: Vec<(Uuid, Vec<u8>)>,
     /// Passengers of all orders.
     pub passengers: Vec<SealedField>,
@@ -33,18 +38,6 @@ pub struct SealedField {
     pub fields: [Vec<u8>; 3],
 }
 
-/// A traveller as the new home seals them.
-pub struct Resealed {
-    /// Sealed e-mail address.
-    pub email: Vec<u8>,
-    /// The data key, for the new home.
-    pub data_key: Vec<u8>,
-    /// Sealed payment tokens, by order.
-    pub tokens: Vec<(Uuid, Vec<u8>)>,
-    /// Passengers of all orders.
-    pub passengers: Vec<SealedField>,
-}
-
 /// What went along with a traveller.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Moved {
@@ -57,19 +50,14 @@ pub struct Moved {
 impl Tx {
     /// Everything of a traveller that is sealed, held until the move is done; `None` when they are
     /// not at home there.
-    pub async fn traveller_sealed(
-        &self,
-        traveller: TravellerId,
-    ) -> Result<Option<SealedTraveller>, Error> {
+    pub async fn traveller_sealed(&self, traveller: TravellerId) -> Result<Option<Leaver>, Error> {
         let whose: &super::read::Params<'_> = &[&traveller.home().locality, &traveller.uuid()];
         let Some(row) = self.opt(&sql::moving::traveller_sealed, whose).await? else {
             return Ok(None);
         };
         let tokens = self.all(&sql::moving::orders_sealed, whose).await?;
         let passengers = self.all(&sql::moving::passengers_sealed, whose).await?;
-        Ok(Some(SealedTraveller {
-            residence: row.get("residence_country"),
-            subject_hash: row.get("subject_hash"),
+        let sealed = Sealed {
             email: row.get("email"),
             data_key: row.get("data_key"),
             tokens: tokens.iter().map(|row| (row.get("id"), row.get("payment_token"))).collect(),
@@ -81,7 +69,8 @@ impl Tx {
                     fields: ["given_name", "family_name", "born_on"].map(|name| row.get(name)),
                 })
                 .collect(),
-        }))
+        };
+        Ok(Some(Leaver { subject_hash: row.get("subject_hash"), sealed }))
     }
 
     /// Moves the traveller with every row, and writes down that it was done.
@@ -90,7 +79,7 @@ impl Tx {
         traveller: TravellerId,
         to: RegionId,
         subject_hash: &[u8],
-        sealed: &Resealed,
+        sealed: &Sealed,
         (id, reason): (Uuid, &str),
     ) -> Result<Moved, Error> {
         let (old, new, whose) = (&traveller.home().locality, &to.locality, traveller.uuid());
@@ -131,13 +120,8 @@ impl Reader<'_> {
     /// How many travellers of which country are at home in a region.
     pub async fn residents(&self, home: RegionId) -> Result<Vec<(Country, i64)>, Error> {
         let rows = self.all(&sql::moving::residents, &[&home.locality]).await?;
-        let resident = |row: &tokio_postgres::Row| {
-            let country: &str = row.get("country");
-            let country = country.parse().map_err(|_| {
-                Error::Unreadable(format!("a traveller's country of residence is {country:?}"))
-            })?;
-            Ok((country, row.get("travellers")))
-        };
+        let resident =
+            |row: &tokio_postgres::Row| Ok((parse(row.get("country"))?, row.get("travellers")));
         rows.iter().map(resident).collect()
     }
 
@@ -148,14 +132,15 @@ impl Reader<'_> {
         countries: &[Country],
         after: Uuid,
         most: i64,
-    ) -> Result<Vec<(TravellerId, String)>, Error> {
+    ) -> Result<Vec<(TravellerId, Country)>, Error> {
         let codes: Vec<&str> = countries.iter().map(Country::code).collect();
         let params: &super::read::Params<'_> = &[&home.locality, &codes, &after, &most];
         let rows = self.all(&sql::moving::residents_of, params).await?;
         let resident = |row: &tokio_postgres::Row| {
-            (TravellerId::from_parts(home, row.get("id")), row.get("residence_country"))
+            let traveller = TravellerId::from_parts(home, row.get("id"));
+            Ok((traveller, parse(row.get("residence_country"))?))
         };
-        Ok(rows.iter().map(resident).collect())
+        rows.iter().map(resident).collect()
     }
 
     /// Where a session is that is not where its token says, as the database calls the region.

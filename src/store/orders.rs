@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use super::idempotency::Reply;
 use super::inventory::SeatWish;
+use super::read::parse;
 use super::{Error, Reader, Tx, sql};
 use crate::domain::ids::{OrderId, TravellerId};
 use crate::domain::itinerary::Cabin;
@@ -468,10 +469,6 @@ fn money(row: &Row) -> Result<Money, Error> {
     let amount_minor = row.get("total_minor");
     let currency = row.get::<_, &str>("currency").parse().map_err(Error::Unreadable)?;
     Ok(Money { amount_minor, currency })
-}
-
-fn parse<T: std::str::FromStr<Err: std::fmt::Display>>(name: &str) -> Result<T, Error> {
-    name.parse().map_err(|error: T::Err| Error::Unreadable(error.to_string()))
 }
 
 fn millis(duration: Duration) -> i64 {

@@ -135,3 +135,8 @@ impl<'a> Reader<'a> {
         row.ok_or_else(|| Error::Unreadable(format!("{} gave no row", query.name)))
     }
 }
+
+/// A value of ours that is stored as its name.
+pub(super) fn parse<T: std::str::FromStr<Err: std::fmt::Display>>(name: &str) -> Result<T, Error> {
+    name.parse().map_err(|error: T::Err| Error::Unreadable(error.to_string()))
+}

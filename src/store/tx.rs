@@ -10,10 +10,12 @@ use std::time::Duration;
 
 use deadpool_postgres::Object;
 use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
 use tracing::Instrument;
 
 use super::error::{Error, Fate};
 use super::read::{Params, at_most_one};
+use super::release::Never;
 use super::sql::Query;
 use super::{Inner, Store};
 use crate::clock::{Clock, Deadline};
@@ -31,6 +33,9 @@ const LOCK_PATIENCE: Duration = Duration::from_secs(2);
 const ROLLBACK_PATIENCE: Duration = Duration::from_secs(1);
 /// Shortest time-out that is worth sending.
 const TIMEOUT_MIN: Duration = Duration::from_millis(20);
+
+/// The parameters of a statement, owned: a transaction's body may run again.
+pub(super) type Words = Vec<Box<dyn ToSql + Sync + Send>>;
 
 /// Why a transaction's body did not want to be committed.
 #[derive(Debug)]
@@ -155,6 +160,29 @@ impl Store {
         metrics::counter!("meridian_db_txn_outcomes_total", "txn" => name, "outcome" => outcome)
             .increment(1);
         result
+    }
+
+    /// One statement in a transaction of its own; how many rows it changed.
+    pub(super) async fn write(
+        &self,
+        deadline: Deadline,
+        query: &'static Query,
+        words: Words,
+    ) -> Result<u64, Error> {
+        let words = Arc::new(words);
+        // Transactions are called without their room.
+        let name = query.name.rsplit('/').next().unwrap_or(query.name);
+        let outcome = self
+            .tx(name, deadline, |tx| {
+                let words = Arc::clone(&words);
+                async move {
+                    let words: Vec<&(dyn ToSql + Sync)> =
+                        words.iter().map(|word| &**word as &(dyn ToSql + Sync)).collect();
+                    Ok::<_, Abort<Never>>(tx.run(query, &words).await?)
+                }
+            })
+            .await;
+        outcome.map_err(Abort::into_error)
     }
 
     async fn attempts<T, R, F, Fut>(

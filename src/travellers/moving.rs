@@ -15,7 +15,7 @@ use crate::clock::Deadline;
 use crate::domain::ids::TravellerId;
 use crate::privacy::keys::HandoverKeys;
 use crate::privacy::seal::{Broken, Handover, Place};
-use crate::store::moving::{Moved, Resealed, SealedField, SealedTraveller};
+use crate::store::moving::{Moved, Sealed, SealedField};
 use crate::store::{self, Abort, Store};
 
 /// Longest that one traveller's move may take: it writes all of their rows and two GLOBAL tables.
@@ -62,15 +62,16 @@ impl Mover {
             .tx("traveller_rehome", Deadline::after(PATIENCE), |tx| {
                 let (public, reason) = (public.clone(), reason.to_owned());
                 async move {
-                    let Some(sealed) = tx.traveller_sealed(traveller).await? else {
+                    let Some(leaver) = tx.traveller_sealed(traveller).await? else {
                         return Ok(None);
                     };
                     let broken = |broken: Broken| Abort::Refused(MoveError::Sealed(broken));
                     let id = traveller.uuid();
+                    let old = &leaver.sealed;
                     let keys =
-                        self.keys.old.hand_over(id, &sealed.data_key, &public).map_err(broken)?;
-                    let anew = reseal(traveller, &sealed, keys).map_err(broken)?;
-                    let hash = &sealed.subject_hash;
+                        self.keys.old.hand_over(id, &old.data_key, &public).map_err(broken)?;
+                    let anew = reseal(traveller, old, keys).map_err(broken)?;
+                    let hash = &leaver.subject_hash;
                     let why = (record, reason.as_str());
                     Ok(Some(tx.traveller_rehome(traveller, to, hash, &anew, why).await?))
                 }
@@ -84,11 +85,7 @@ impl Mover {
 }
 
 /// Everything sealed, for the new home.
-fn reseal(
-    traveller: TravellerId,
-    sealed: &SealedTraveller,
-    keys: Handover,
-) -> Result<Resealed, Broken> {
+fn reseal(traveller: TravellerId, sealed: &Sealed, keys: Handover) -> Result<Sealed, Broken> {
     let again = |place: Place, value: &[u8]| -> Result<Vec<u8>, Broken> {
         Ok(keys.new.seal(place, &keys.old.open(place, value)?))
     };
@@ -107,7 +104,7 @@ fn reseal(
         Ok(SealedField { order: it.order, position: it.position, fields })
     };
     let passengers = sealed.passengers.iter().map(passenger).collect::<Result<_, Broken>>()?;
-    Ok(Resealed { email, data_key: keys.wrapped, tokens, passengers })
+    Ok(Sealed { email, data_key: keys.wrapped, tokens, passengers })
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use crate::domain::ids::OrderId;
 use crate::domain::order::State;
 use crate::orders::driver::Driver;
 use crate::store::release::Never;
-use crate::store::{Abort, Error, Fate};
+use crate::store::{Abort, Error, Fate, Tx};
 use crate::telemetry::trace::TraceContext;
 
 /// Orders that wait to be driven; beyond that they wait in the database.
@@ -154,26 +154,22 @@ impl Worker {
 
     /// Forgets what is old, a batch of each kind: one kind's trouble is not the other's.
     async fn purge(&self) {
-        let (store, home) = (&self.driver.orders.store, self.home);
-        let sessions = store
-            .tx("session_purge", Deadline::after(CLAIM_PATIENCE), |tx| async move {
-                Ok::<_, Abort<Never>>(tx.session_purge(home).await?)
-            })
+        let home = self.home;
+        self.forget("session_purge", |tx| async move { Ok(tx.session_purge(home).await?) }).await;
+        self.forget("idempotency_purge", |tx| async move { Ok(tx.idempotency_purge(home).await?) })
             .await;
-        let keys = store
-            .tx("idempotency_purge", Deadline::after(CLAIM_PATIENCE), |tx| async move {
-                Ok::<_, Abort<Never>>(tx.idempotency_purge(home).await?)
-            })
+        self.forget("moved_session_purge", |tx| async move { Ok(tx.moved_session_purge().await?) })
             .await;
-        let moved = store
-            .tx("moved_session_purge", Deadline::after(CLAIM_PATIENCE), |tx| async move {
-                Ok::<_, Abort<Never>>(tx.moved_session_purge().await?)
-            })
-            .await;
-        for purged in [sessions, keys, moved] {
-            if let Err(error) = purged.map_err(Abort::into_error) {
-                report("purge", &error);
-            }
+    }
+
+    async fn forget<Fut>(&self, name: &'static str, batch: impl Fn(Tx) -> Fut)
+    where
+        Fut: Future<Output = Result<u64, Abort<Never>>>,
+    {
+        let store = &self.driver.orders.store;
+        let purged = store.tx(name, Deadline::after(CLAIM_PATIENCE), batch).await;
+        if let Err(error) = purged.map_err(Abort::into_error) {
+            report("purge", &error);
         }
     }
 }

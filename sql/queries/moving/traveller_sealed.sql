@@ -1,5 +1,5 @@
 -- traveller_sealed: what a traveller's move must open; nobody else moves them meanwhile.
-SELECT residence_country, subject_hash, email, data_key
+SELECT subject_hash, email, data_key
 FROM traveller
 WHERE region = $1::text::crdb_internal_region AND id = $2
 FOR UPDATE
