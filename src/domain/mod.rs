@@ -6,4 +6,5 @@ pub mod money;
 pub mod offer;
 pub mod order;
 pub mod place;
+pub mod signed_message;
 pub mod traveller;

@@ -17,9 +17,9 @@ use crate::privacy::seal::DataKey;
 use crate::store::orders::{Advance, Work};
 use crate::store::release::Never;
 use crate::store::{Abort, Error};
-use crate::suppliers::airline::{Airline, Booked};
+use crate::suppliers::airline::Airline;
 use crate::suppliers::payments::Payments;
-use crate::suppliers::{Outcome, Reason};
+use crate::suppliers::{Booked, Outcome, Reason};
 
 /// Longest that one step's transaction may take.
 const STEP_PATIENCE: Duration = Duration::from_secs(3);
@@ -310,7 +310,7 @@ impl Step {
         match outcome {
             Outcome::Done(value) => Self::Learned(done(value)),
             Outcome::Refused(reason) => Self::Learned(Learned::refused(refused, reason)),
-            Outcome::Unknown => Self::Unknown,
+            Outcome::Unknown | Outcome::NotTried => Self::Unknown,
         }
     }
 
@@ -318,7 +318,7 @@ impl Step {
     fn or_unknown<T>(outcome: Outcome<T>, done: impl FnOnce(T) -> Learned) -> Self {
         match outcome {
             Outcome::Done(value) => Self::Learned(done(value)),
-            Outcome::Refused(_) | Outcome::Unknown => Self::Unknown,
+            Outcome::Refused(_) | Outcome::Unknown | Outcome::NotTried => Self::Unknown,
         }
     }
 }

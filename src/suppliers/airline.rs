@@ -4,9 +4,9 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::Outcome;
 use super::http::Api;
 use super::payments::well_formed;
+use super::{Booked, Outcome};
 use crate::domain::traveller::Passenger;
 
 /// Longest hold that an airline may promise; more is taken as a mistake of theirs.
@@ -15,15 +15,6 @@ const HOLD_MAX: jiff::SignedDuration = jiff::SignedDuration::from_hours(24 * 30)
 /// The airlines' API.
 #[derive(Clone)]
 pub struct Airline(Api);
-
-/// A booking as the airline answers it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Booked {
-    /// The record locator (PNR).
-    pub record_locator: String,
-    /// Until when a held booking is kept.
-    pub payment_required_by: Option<Timestamp>,
-}
 
 impl Airline {
     /// The airlines at a base URL.
@@ -57,6 +48,7 @@ impl Airline {
             }
             Outcome::Refused(reason) => Outcome::Refused(reason),
             Outcome::Unknown => Outcome::Unknown,
+            Outcome::NotTried => Outcome::NotTried,
         }
     }
 
@@ -73,6 +65,7 @@ impl Airline {
             }
             Outcome::Done(_) | Outcome::Unknown => Outcome::Unknown,
             Outcome::Refused(reason) => Outcome::Refused(reason),
+            Outcome::NotTried => Outcome::NotTried,
         }
     }
 

@@ -50,6 +50,7 @@ impl Api {
             Outcome::Done(_) => "done",
             Outcome::Refused(_) => "refused",
             Outcome::Unknown => "unknown",
+            Outcome::NotTried => "not_tried",
         };
         let labels = [("supplier", self.supplier), ("operation", operation), ("outcome", name)];
         metrics::histogram!("meridian_supplier_call_duration_seconds", &labels)
@@ -79,7 +80,7 @@ impl Api {
             match body["code"].as_str() {
                 Some("declined") => Outcome::Refused(Reason::Declined),
                 Some("sold_out") => Outcome::Refused(Reason::SoldOut),
-                Some("price_changed") => Outcome::Refused(Reason::PriceChanged),
+                Some("price_changed") => Outcome::Refused(Reason::PriceChanged(None)),
                 _ => Outcome::Unknown,
             }
         } else {

@@ -30,6 +30,7 @@ impl Payments {
             },
             Outcome::Refused(reason) => Outcome::Refused(reason),
             Outcome::Unknown => Outcome::Unknown,
+            Outcome::NotTried => Outcome::NotTried,
         }
     }
 
