@@ -5,62 +5,23 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 use std::time::Duration;
 
-use meridian::clock::Deadline;
 use meridian::demo::postgres::{Keep, Postgres};
-use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
-use tokio::io::{AsyncBufReadExt, BufReader};
-use tokio::process::{Child, Command};
+use tokio::process::Command;
 use tokio::task::JoinSet;
 
 use crate::Pace;
 use crate::files::{Files, NODES, REGIONS, address};
+use crate::process::{Running, program};
 
-/// Longest that a process may take to say that it is there, and to go when it is told to.
-const PROCESS_PATIENCE: Duration = Duration::from_secs(60);
 /// Longest that one step of a plan may wait, in seconds.
 const STEP_SECONDS: &str = "60";
 /// Connections for writing of a node: ten of them share one small server.
 const CONNECTIONS: &str = "4";
 /// How long a node may work on an order before another takes over, in milliseconds.
 const LEASE_MS: &str = "3000";
-/// Pause between two looks at a condition.
-const LOOK_EVERY: Duration = Duration::from_millis(100);
-
-/// A process with its output drained and its complaints in a file.
-struct Running(Child);
-
-impl Running {
-    async fn start(mut command: Command, log: File, says: &str) -> (Self, String) {
-        command.stdout(Stdio::piped()).stderr(log).kill_on_drop(true);
-        let mut child = command.spawn().unwrap();
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let said = tokio::time::timeout(PROCESS_PATIENCE, async {
-            loop {
-                let line = lines.next_line().await.unwrap();
-                let line = line.unwrap_or_else(|| panic!("{command:?} ended, unready"));
-                if let Some(rest) = line.strip_prefix(says) {
-                    return rest.to_owned();
-                }
-            }
-        });
-        let said = said.await.expect("a process is ready within its patience");
-        tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
-        (Self(child), said)
-    }
-
-    /// Says good-bye to it, and waits until it has gone in order.
-    async fn end(mut self) {
-        let pid = i32::try_from(self.0.id().unwrap()).unwrap();
-        kill_process(Pid::from_raw(pid).unwrap(), Signal::TERM).unwrap();
-        let status = tokio::time::timeout(PROCESS_PATIENCE, self.0.wait()).await;
-        let status = status.expect("a process goes when it is told to").unwrap();
-        assert!(status.success(), "a process that was told to go ended with {status}");
-    }
-}
 
 /// A region and the number of a node of it.
 type Node = (&'static str, u8);
@@ -75,16 +36,6 @@ pub(crate) struct House {
     dir: PathBuf,
     nodes: BTreeMap<Node, Running>,
     _others: Vec<Running>,
-}
-
-fn program() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_meridian"));
-    // A developer's own settings must not decide a proof.
-    for name in ["MERIDIAN_DATABASE_URL", "MERIDIAN_STATE_DIR", "MERIDIAN_REGIONS_DIR"] {
-        command.env_remove(name);
-    }
-    command.stdin(Stdio::null()).env("MERIDIAN_LOG", "warn");
-    command
 }
 
 /// A port that is free at every address of the house.
@@ -230,10 +181,10 @@ impl House {
         let mut victims: Vec<Running> =
             (1..=NODES).map(|node| self.nodes.remove(&(region, node)).unwrap()).collect();
         for victim in &mut victims {
-            victim.0.start_kill().unwrap();
+            victim.child.start_kill().unwrap();
         }
         for victim in &mut victims {
-            victim.0.wait().await.unwrap();
+            victim.child.wait().await.unwrap();
         }
     }
 
@@ -343,19 +294,4 @@ impl House {
             let _ = fs::remove_dir_all(&self.dir);
         }
     }
-}
-
-/// Waits until something is so; false if it never was.
-pub(crate) async fn until<Fut: Future<Output = bool>>(
-    patience: Duration,
-    mut so: impl FnMut() -> Fut,
-) -> bool {
-    let deadline = Deadline::after(patience);
-    while !so().await {
-        if deadline.passed() {
-            return false;
-        }
-        tokio::time::sleep(LOOK_EVERY).await;
-    }
-    true
 }

@@ -14,6 +14,7 @@ mod figures;
 mod files;
 mod house;
 mod phases;
+mod process;
 mod proof;
 
 use std::process::ExitCode;

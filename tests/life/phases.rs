@@ -14,7 +14,8 @@ use crate::client::PATIENCE;
 use crate::crowd::network_of;
 use crate::figures::{Begun, Figures, Phase, Window, seconds};
 use crate::files::{AFTER, BEFORE, KILLED, NEW, region_at};
-use crate::house::{House, until};
+use crate::house::House;
+use crate::process::until;
 use crate::proof::{Proof, at_home, kept};
 
 /// Networks near the new region that are asked for when its share is looked at.

@@ -10,7 +10,8 @@ use serde_json::Value;
 
 use crate::figures::Figures;
 use crate::files::{MOVED, NEW};
-use crate::house::{House, until};
+use crate::house::House;
+use crate::process::until;
 
 /// Longest that an accepted order may take to its end, a lease of a dead node included.
 const ORDER_PATIENCE: Duration = Duration::from_secs(40);
