@@ -19,7 +19,7 @@ use meridian::places::PlaceIndex;
 use meridian::privacy::audit;
 use meridian::privacy::keys::Keys;
 use meridian::store::{Store, StoreConfig, migrate as migrations};
-use meridian::suppliers::sandbox;
+use meridian::suppliers::{CallbackSecrets, sandbox};
 use meridian::telemetry;
 use meridian_regions::Registry;
 use tokio::net::TcpListener;
@@ -327,7 +327,7 @@ async fn run_sandbox(args: Sandbox) -> Outcome {
     let listener = listen(args.listen).await?;
     let address = listener.local_addr().map_err(text)?;
     let hold = Duration::from_secs(args.hold_seconds);
-    let sandbox = sandbox::Sandbox::new(Clock::default(), hold);
+    let sandbox = sandbox::Sandbox::new(Clock::default(), hold, CallbackSecrets::default(), 0);
     if std::io::stdout().is_terminal() {
         say("A sandbox of other companies: nothing here is real, and it forgets when it ends.");
     }

@@ -21,8 +21,9 @@ use crate::privacy::keys::Keys;
 use crate::search::Finder;
 use crate::store::release::Release;
 use crate::store::{Error, Store, StoreConfig, migrate};
-use crate::suppliers::airline::Airline;
-use crate::suppliers::payments::Payments;
+use crate::suppliers::airline::HttpAirline;
+use crate::suppliers::payments::HttpPayments;
+use crate::suppliers::{AIRLINE_CALLBACK, PAYMENTS_CALLBACK};
 use crate::travellers::Travellers;
 use crate::web;
 use crate::worker::{Dispatch, LOOK_EVERY, Worker};
@@ -176,10 +177,12 @@ impl Node {
             stop_serving.clone(),
         ));
         let worker = config.work.then(|| {
+            let callback = |path| Some(format!("{}{path}", config.region.endpoints.api));
+            let (payments, airline) = (callback(PAYMENTS_CALLBACK), callback(AIRLINE_CALLBACK));
             let driver = Driver {
                 orders: api.orders.clone(),
-                payments: Payments::new(&config.payments),
-                airline: Airline::new(&config.airline),
+                payments: Arc::new(HttpPayments::new(&config.payments, payments)),
+                airline: Arc::new(HttpAirline::new(&config.airline, airline)),
             };
             let (home, look_every) = (config.region, config.look_every);
             let worker = Worker { driver, home, handed_over, look_every };

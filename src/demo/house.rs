@@ -17,6 +17,7 @@ use crate::config::Demo;
 use crate::node::{Node, NodeConfig, World};
 use crate::privacy::keys::Keys;
 use crate::store::{DatabaseUrl, StoreConfig, migrate};
+use crate::suppliers::CallbackSecrets;
 use crate::suppliers::sandbox::{HOLD, Sandbox};
 
 /// Connections for writing of each region's node; four nodes share one small server.
@@ -189,7 +190,7 @@ fn state_dir(demo: &Demo) -> Result<PathBuf, Failed> {
 async fn sandbox(clock: &Clock) -> Result<(String, JoinHandle<()>), Failed> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(failed)?;
     let url = format!("http://{}", listener.local_addr().map_err(failed)?);
-    let sandbox = Sandbox::new(clock.clone(), HOLD);
+    let sandbox = Sandbox::new(clock.clone(), HOLD, CallbackSecrets::default(), 0);
     let task = tokio::spawn(async move {
         if let Err(error) = sandbox.serve(listener, std::future::pending()).await {
             tracing::error!(%error, "the sandbox failed");

@@ -4,6 +4,7 @@
 //! any transaction, then writes what it learned if its epoch still holds. What it does not learn
 //! it asks again later; it never takes silence for a no.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -17,9 +18,9 @@ use crate::privacy::seal::DataKey;
 use crate::store::orders::{Advance, Work};
 use crate::store::release::Never;
 use crate::store::{Abort, Error};
-use crate::suppliers::airline::Airline;
-use crate::suppliers::payments::Payments;
-use crate::suppliers::{Booked, Outcome, Reason};
+use crate::suppliers::{
+    Airline, AuthorizationStatus, Booked, Booking, BookingRequest, Outcome, PaymentProvider, Reason,
+};
 
 /// Longest that one step's transaction may take.
 const STEP_PATIENCE: Duration = Duration::from_secs(3);
@@ -36,9 +37,9 @@ pub struct Driver {
     /// Orders of this region.
     pub orders: Orders,
     /// The payment provider.
-    pub payments: Payments,
+    pub payments: Arc<dyn PaymentProvider>,
     /// The airlines.
-    pub airline: Airline,
+    pub airline: Arc<dyn Airline>,
 }
 
 /// What a step learned.
@@ -134,7 +135,11 @@ impl Driver {
         // The version is part of the key: a second payment of a held order is another payment.
         let key = key(work, &format!("authorize:{}", work.version));
         let outcome = self.payments.authorize(&key, work.total, &token).await;
-        Ok(Step::of(outcome, Trigger::Declined, |reference| Learned {
+        let reserved = outcome.read(|authorization| match authorization.status {
+            AuthorizationStatus::Reserved { .. } => Some(authorization.reference),
+            AuthorizationStatus::ActionRequired { .. } => None,
+        });
+        Ok(Step::of(reserved, Trigger::Declined, |reference| Learned {
             payment_reference: Some(reference),
             ..Learned::only(Trigger::Authorised)
         }))
@@ -165,7 +170,18 @@ impl Driver {
     async fn ask_airline(&self, work: &Work, hold: bool) -> Result<Outcome<Booked>, Error> {
         let people = self.passengers(work).await?;
         let now = self.orders.finder.clock.now();
-        Ok(self.airline.book(&key(work, "book"), hold, &work.itinerary, &people, now).await)
+        let request = BookingRequest {
+            hold,
+            itinerary: &work.itinerary,
+            total: work.total,
+            passengers: &people,
+            now,
+        };
+        let outcome = self.airline.book(&key(work, "book"), &request).await;
+        Ok(outcome.read(|booking| match booking {
+            Booking::Made(booked) => Some(booked),
+            Booking::UnderWay => None,
+        }))
     }
 
     async fn release_hold(&self, work: &Work) -> Step {
@@ -175,7 +191,7 @@ impl Driver {
                 let outcome = self.airline.cancel(&key(work, "release"), locator).await;
                 Step::or_unknown(outcome, learned)
             }
-            None => Step::Learned(learned(Value::Null)),
+            None => Step::Learned(learned(())),
         }
     }
 
@@ -202,9 +218,11 @@ impl Driver {
     async fn settle(&self, work: &Work, trigger: Trigger) -> Step {
         let Some(reference) = &work.payment_reference else { return Step::Unknown };
         let outcome = match trigger {
-            Trigger::Captured => self.payments.capture(&key(work, "capture"), reference).await,
+            Trigger::Captured => {
+                self.payments.capture(&key(work, "capture"), reference, work.total).await
+            }
             Trigger::Voided => self.payments.void(&key(work, "void"), reference).await,
-            _ => self.payments.refund(&key(work, "refund"), reference).await,
+            _ => self.payments.refund(&key(work, "refund"), reference, work.total).await,
         };
         Step::or_unknown(outcome, |_| Learned::only(trigger))
     }

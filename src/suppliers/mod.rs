@@ -5,16 +5,33 @@
 //! Their protocols are `docs/suppliers/payments.openapi.json` and `airline.openapi.json`.
 
 pub mod airline;
-pub mod http;
 pub mod payments;
 pub mod sandbox;
+
+mod http;
+mod schedule_change;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::domain::money::Money;
+use crate::domain::signed_message::Secret;
 use crate::domain::traveller::Passenger;
+
+/// Where the payment provider may tell a region that something happened.
+pub const PAYMENTS_CALLBACK: &str = "/v1/callbacks/payments";
+/// Where the airlines may.
+pub const AIRLINE_CALLBACK: &str = "/v1/callbacks/airline";
+
+/// What each company signs its callbacks with; without a secret it is not listened to.
+#[derive(Clone, Default)]
+pub struct CallbackSecrets {
+    /// The payment provider's.
+    pub payments: Option<Secret>,
+    /// The airlines'.
+    pub airline: Option<Secret>,
+}
 
 /// How a call to another company ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -210,8 +227,13 @@ pub trait Airline: Send + Sync {
         total: Money,
     ) -> Outcome<()>;
 
-    /// What the airline changed by itself and is not yet accepted; changes nothing.
-    async fn airline_change(&self, record_locator: &str) -> Outcome<Option<AirlineChange>>;
+    /// What the airline changed by itself and is not yet accepted; changes nothing. Compared with
+    /// the itinerary that was booked: a change of more than times is not understood.
+    async fn airline_change(
+        &self,
+        record_locator: &str,
+        booked: &Value,
+    ) -> Outcome<Option<AirlineChange>>;
 
     /// Takes the airline's own change.
     async fn accept_change(&self, key: &str, record_locator: &str, change: &str) -> Outcome<()>;

@@ -12,6 +12,7 @@ use meridian::demo::postgres::{Keep, Postgres};
 use meridian::node::{Node, NodeConfig, World};
 use meridian::privacy::keys::Keys;
 use meridian::store::{DatabaseUrl, StoreConfig, migrate};
+use meridian::suppliers::CallbackSecrets;
 use meridian::suppliers::sandbox::Sandbox;
 use meridian_regions::{RegionId, Registry};
 use tokio::net::TcpListener;
@@ -238,9 +239,11 @@ impl Lab {
 }
 
 pub(crate) async fn sandbox(clock: &Clock, hold: Duration) -> String {
+    install_tls();
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
-    tokio::spawn(Sandbox::new(clock.clone(), hold).serve(listener, std::future::pending()));
+    let sandbox = Sandbox::new(clock.clone(), hold, CallbackSecrets::default(), 0);
+    tokio::spawn(sandbox.serve(listener, std::future::pending()));
     url
 }
 

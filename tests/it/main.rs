@@ -23,5 +23,6 @@ mod saga;
 mod schema;
 mod search;
 mod statements;
+mod suppliers;
 mod telemetry;
 mod transactions;

@@ -1,11 +1,12 @@
 //! Whatever other companies and nodes do, an accepted order is finished, and nothing is done twice.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use meridian::domain::ids::OrderId;
 use meridian::orders::driver::{Driver, LetGo};
-use meridian::suppliers::airline::Airline;
-use meridian::suppliers::payments::Payments;
+use meridian::suppliers::airline::HttpAirline;
+use meridian::suppliers::payments::HttpPayments;
 
 use crate::asker::{Person, an_offer, id, instant, new_key};
 use crate::lab::{Lab, Plan, count, sql};
@@ -64,8 +65,8 @@ async fn voids_and_refunds_survive_an_outage() {
 fn driver(lab: &Lab) -> Driver {
     Driver {
         orders: lab.running("eu-central").api.orders.clone(),
-        payments: Payments::new(&lab.suppliers),
-        airline: Airline::new(&lab.suppliers),
+        payments: Arc::new(HttpPayments::new(&lab.suppliers, None)),
+        airline: Arc::new(HttpAirline::new(&lab.suppliers, None)),
     }
 }
 
