@@ -3,7 +3,7 @@
 BIN := $(or $(CARGO_TARGET_DIR),target)/debug/meridian
 export PATH := $(HOME)/.cargo/bin:$(PATH)
 
-.PHONY: demo test test-web lint region-life bench bench-dns equality-dns conformance-dns fuzz-dns terraform-test data data-check tools
+.PHONY: demo test test-web lint region-life chaos bench bench-dns equality-dns conformance-dns fuzz-dns terraform-test data data-check tools
 
 demo: tools             ## the whole house on this machine, with a tour; Ctrl-C ends it
 	cargo build --locked --bin meridian
@@ -24,6 +24,9 @@ lint: tools             ## formatting and lints, nothing left over
 
 region-life: tools      ## a region's whole life under load; ARGS=--short for two minutes of it
 	cargo test --locked --test life -- $(ARGS)
+
+chaos: tools            ## kills, crashes and lost COMMITs while people book; ARGS=--short for minutes
+	cargo test --locked --test chaos -- $(ARGS)
 
 bench: tools            ## the README's figures; the last line is JSON
 	cargo bench --locked --bench house

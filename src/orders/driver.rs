@@ -133,7 +133,7 @@ impl Driver {
         };
         let token = unseal(self.data_key(work)?.open(token_place(work.id), sealed))?;
         // The version is part of the key: a second payment of a held order is another payment.
-        let key = key(work, &format!("authorize:{}", work.version));
+        let key = self.key(work, &format!("authorize:{}", work.version));
         let outcome = self.payments.authorize(&key, work.total, &token).await;
         let reserved = outcome.read(|authorization| match authorization.status {
             AuthorizationStatus::Reserved { .. } => Some(authorization.reference),
@@ -156,7 +156,7 @@ impl Driver {
     /// Books, or confirms what was held.
     async fn book(&self, work: &Work) -> Result<Step, Error> {
         if let Some(locator) = &work.booking_reference {
-            let outcome = self.airline.confirm(&key(work, "confirm"), locator).await;
+            let outcome = self.airline.confirm(&self.key(work, "confirm"), locator).await;
             let booked = |_| Learned::only(Trigger::Booked);
             return Ok(Step::of(outcome, Trigger::BookingRefused, booked));
         }
@@ -177,7 +177,7 @@ impl Driver {
             passengers: &people,
             now,
         };
-        let outcome = self.airline.book(&key(work, "book"), &request).await;
+        let outcome = self.airline.book(&self.key(work, "book"), &request).await;
         Ok(outcome.read(|booking| match booking {
             Booking::Made(booked) => Some(booked),
             Booking::UnderWay => None,
@@ -188,7 +188,7 @@ impl Driver {
         let learned = |_| Learned::only(Trigger::HoldReleased);
         match &work.booking_reference {
             Some(locator) => {
-                let outcome = self.airline.cancel(&key(work, "release"), locator).await;
+                let outcome = self.airline.cancel(&self.key(work, "release"), locator).await;
                 Step::or_unknown(outcome, learned)
             }
             None => Step::Learned(learned(())),
@@ -201,13 +201,13 @@ impl Driver {
         let Some(locator) = &work.booking_reference else {
             return Step::Learned(Learned::only(trigger));
         };
-        let outcome = self.airline.cancel(&key(work, "cancel"), locator).await;
+        let outcome = self.airline.cancel(&self.key(work, "cancel"), locator).await;
         Step::or_unknown(outcome, |_| Learned::only(trigger))
     }
 
     async fn issue_tickets(&self, work: &Work) -> Step {
         let Some(locator) = &work.booking_reference else { return Step::Unknown };
-        let outcome = self.airline.issue_tickets(&key(work, "tickets"), locator).await;
+        let outcome = self.airline.issue_tickets(&self.key(work, "tickets"), locator).await;
         Step::or_unknown(outcome, |documents| Learned {
             documents: Some(documents),
             ..Learned::only(Trigger::TicketsIssued)
@@ -219,10 +219,10 @@ impl Driver {
         let Some(reference) = &work.payment_reference else { return Step::Unknown };
         let outcome = match trigger {
             Trigger::Captured => {
-                self.payments.capture(&key(work, "capture"), reference, work.total).await
+                self.payments.capture(&self.key(work, "capture"), reference, work.total).await
             }
-            Trigger::Voided => self.payments.void(&key(work, "void"), reference).await,
-            _ => self.payments.refund(&key(work, "refund"), reference, work.total).await,
+            Trigger::Voided => self.payments.void(&self.key(work, "void"), reference).await,
+            _ => self.payments.refund(&self.key(work, "refund"), reference, work.total).await,
         };
         Step::or_unknown(outcome, |_| Learned::only(trigger))
     }
@@ -289,6 +289,12 @@ impl Driver {
         Ok(if kept.is_some() { LetGo::Postponed } else { LetGo::Fenced })
     }
 
+    /// A key that every try and every node makes alike.
+    /// The same before and after a move: so the home that an id names is no part of it.
+    fn key(&self, work: &Work, step: &str) -> String {
+        self.orders.store.faults().key(format!("{}:{step}", work.id.uuid()))
+    }
+
     fn data_key(&self, work: &Work) -> Result<DataKey, Error> {
         unseal(self.orders.keys.region.unwrap_data_key(work.traveller.uuid(), &work.data_key))
     }
@@ -339,12 +345,6 @@ impl Step {
             Outcome::Refused(_) | Outcome::Unknown | Outcome::NotTried => Self::Unknown,
         }
     }
-}
-
-/// A key that every try and every node makes alike.
-/// The same before and after a move: so the home that an id names is no part of it.
-fn key(work: &Work, step: &str) -> String {
-    format!("{}:{step}", work.id.uuid())
 }
 
 fn pause(attempts: i64) -> Duration {

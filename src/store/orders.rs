@@ -300,14 +300,15 @@ impl Tx {
         step: &Advance,
         lease: Duration,
     ) -> Result<Option<i64>, Error> {
+        let (epoch, version) = self.fence(work).await?;
         let row = self
             .opt(
                 &sql::orders::order_advance,
                 &[
                     &work.id.home().locality,
                     &work.id.uuid(),
-                    &work.epoch,
-                    &work.version,
+                    &epoch,
+                    &version,
                     &step.state.name(),
                     &step.due,
                     &step.due_at,
@@ -326,13 +327,24 @@ impl Tx {
 
     /// Lets an order go until later; `None` when somebody else has taken over.
     pub async fn order_postpone(&self, work: &Work, pause: Duration) -> Result<Option<i64>, Error> {
+        let (epoch, _) = self.fence(work).await?;
         let row = self
             .opt(
                 &sql::orders::order_postpone,
-                &[&work.id.home().locality, &work.id.uuid(), &work.epoch, &millis(pause)],
+                &[&work.id.home().locality, &work.id.uuid(), &epoch, &millis(pause)],
             )
             .await?;
         Ok(row.map(|row| row.get("attempts")))
+    }
+
+    /// The epoch and the version under which a step is written.
+    async fn fence(&self, work: &Work) -> Result<(i64, i64), Error> {
+        if !self.faults().is_unfenced() {
+            return Ok((work.epoch, work.version));
+        }
+        let order: &super::read::Params<'_> = &[&work.id.home().locality, &work.id.uuid()];
+        let row = self.one(&sql::orders::order_present, order).await?;
+        Ok((row.get("epoch"), row.get("version")))
     }
 }
 

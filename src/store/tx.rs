@@ -17,7 +17,7 @@ use super::error::{Error, Fate};
 use super::read::{Params, at_most_one};
 use super::release::Never;
 use super::sql::Query;
-use super::{Inner, Store};
+use super::{Faults, Inner, Store};
 use crate::clock::{Clock, Deadline};
 use crate::telemetry::trace::unlike;
 
@@ -101,6 +101,10 @@ impl Open {
 }
 
 impl Tx {
+    pub(super) fn faults(&self) -> &Faults {
+        &self.open.store.faults
+    }
+
     /// All rows.
     pub async fn all(&self, query: &Query, params: &Params<'_>) -> Result<Vec<Row>, Error> {
         let connection = self.open.connection();

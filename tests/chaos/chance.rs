@@ -8,10 +8,6 @@ use std::time::Duration;
 pub(crate) struct Chance(u64);
 
 impl Chance {
-    pub(crate) fn new(seed: u64) -> Self {
-        Self(seed)
-    }
-
     /// A sequence of its own for somebody.
     pub(crate) fn of(seed: u64, who: u64) -> Self {
         let mut mixed = Self(seed ^ who.wrapping_mul(0x9e37_79b9_7f4a_7c15));

@@ -16,6 +16,7 @@ mod house;
 mod phases;
 mod process;
 mod proof;
+mod seats;
 
 use std::process::ExitCode;
 use std::sync::Arc;

@@ -33,7 +33,7 @@ pub(crate) struct Running {
 
 impl Running {
     /// Starts it and waits for the line that says that it is there; the rest of that line.
-    pub(crate) async fn start(command: Command, log: File, says: &str) -> (Self, String) {
+    pub(crate) async fn start(command: Command, log: File, says: &'static str) -> (Self, String) {
         let name = format!("{command:?}");
         let mut running = Self::spawn(command, log);
         let said = running.ready(says).await;
@@ -49,19 +49,25 @@ impl Running {
     }
 
     /// Waits for the line that says that it is there; `None` if it ended before, or took too long.
-    pub(crate) async fn ready(&mut self, says: &str) -> Option<String> {
-        let mut lines = self.says.take()?;
-        let said = async {
-            while let Ok(Some(line)) = lines.next_line().await {
-                if let Some(rest) = line.strip_prefix(says) {
-                    return Some(rest.to_owned());
+    pub(crate) fn ready(
+        &mut self,
+        says: &'static str,
+    ) -> impl Future<Output = Option<String>> + use<> {
+        let lines = self.says.take();
+        async move {
+            let mut lines = lines?;
+            let said = async {
+                while let Ok(Some(line)) = lines.next_line().await {
+                    if let Some(rest) = line.strip_prefix(says) {
+                        return Some(rest.to_owned());
+                    }
                 }
-            }
-            None
-        };
-        let said = tokio::time::timeout(PROCESS_PATIENCE, said).await.ok()??;
-        tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
-        Some(said)
+                None
+            };
+            let said = tokio::time::timeout(PROCESS_PATIENCE, said).await.ok()??;
+            tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
+            Some(said)
+        }
     }
 
     /// Says good-bye to it, and waits until it has gone in order.

@@ -12,25 +12,11 @@ use crate::figures::Figures;
 use crate::files::{MOVED, NEW};
 use crate::house::House;
 use crate::process::until;
+use crate::seats::UNBALANCED;
 
 /// Longest that an accepted order may take to its end, a lease of a dead node included.
 const ORDER_PATIENCE: Duration = Duration::from_secs(40);
 
-/// A flight with more seats gone than it has, whose seats are not those of its orders, or that is
-/// kept in two places; wherever they are kept, since seats move.
-const OVERSOLD: &str = "
-    SELECT count(*) FROM (
-        SELECT flight, departs_on, cabin, max(capacity) AS capacity, count(*) AS places,
-            sum(sold) AS sold, sum(held) AS held
-        FROM inventory GROUP BY 1, 2, 3
-    ) AS i FULL JOIN (
-        SELECT flight, departs_on, cabin,
-            coalesce(sum(seats) FILTER (WHERE state = 'sold'), 0) AS sold,
-            coalesce(sum(seats) FILTER (WHERE state = 'held'), 0) AS held
-        FROM seat_hold GROUP BY 1, 2, 3
-    ) AS h USING (flight, departs_on, cabin)
-    WHERE i.places IS DISTINCT FROM 1 OR i.held + i.sold > i.capacity
-        OR i.sold <> coalesce(h.sold, 0) OR i.held <> coalesce(h.held, 0)";
 /// Orders whose money may be taken.
 const CHARGEABLE: &str =
     "SELECT count(*) FROM orders WHERE state IN ('confirmed', 'paid', 'ticketed')";
@@ -122,7 +108,8 @@ impl Proof {
     }
 
     async fn seats(&mut self, house: &House) {
-        let oversold = count(house, OVERSOLD).await;
+        let oversold = format!("SELECT count(*) FROM ({UNBALANCED}) AS flights");
+        let oversold = count(house, &oversold).await;
         if oversold > 0 {
             eprintln!("           broken: the seats of {oversold} flights do not agree");
             self.oversold = self.oversold.max(oversold);

@@ -1,0 +1,104 @@
+//! I4: money and state agree. Ticketed is paid for once, in full, with a booking and tickets; what
+//! came to nothing cost nothing and has no booking.
+
+use meridian::domain::order::State;
+
+use super::journal::{Dealings, by_order, change};
+use super::{Evidence, Plant};
+
+/// An order, as its row has it.
+struct Row {
+    state: State,
+    total: i64,
+    payment: Option<String>,
+    booking: Option<String>,
+    documents: i64,
+}
+
+pub(super) async fn broken(evidence: &Evidence<'_>) -> Vec<String> {
+    let rows = evidence
+        .rows
+        .all(
+            "SELECT id::text, state, total_minor, payment_reference, booking_reference,
+                 coalesce(jsonb_array_length(documents), 0)::int8 AS documents
+             FROM orders ORDER BY id",
+        )
+        .await;
+    let dealings = by_order(&evidence.journal);
+    let nothing = Dealings::default();
+    rows.iter()
+        .filter_map(|row| {
+            let id: String = row.get("id");
+            let state = row.get::<_, String>("state").parse().ok()?;
+            let order = Row {
+                state,
+                total: row.get("total_minor"),
+                payment: row.get("payment_reference"),
+                booking: row.get("booking_reference"),
+                documents: row.get("documents"),
+            };
+            let dealings = dealings.get(&id).unwrap_or(&nothing);
+            let why = disagreement(&order, dealings)?;
+            Some(format!("{id} is {state}, but {why}: {dealings:?}"))
+        })
+        .collect()
+}
+
+fn disagreement(order: &Row, others: &Dealings) -> Option<&'static str> {
+    let live = others.live();
+    match order.state {
+        State::Ticketed => {
+            let paid = others
+                .accounts
+                .iter()
+                .any(|it| Some(&it.id) == order.payment.as_ref() && it.net() == order.total);
+            let booked = live.iter().any(|it| Some(&it.locator) == order.booking.as_ref());
+            let tickets = live.iter().all(|it| it.state == "ticketed" && it.documents > 0);
+            match (paid, booked, tickets && order.documents > 0) {
+                (false, _, _) => Some("it is not paid"),
+                (_, false, _) => Some("the airline has no such booking"),
+                (_, _, false) => Some("there are no tickets"),
+                _ => None,
+            }
+        }
+        State::Failed | State::Expired | State::Cancelled | State::Refunded => {
+            if others.net() != 0 {
+                Some("money was taken")
+            } else if !live.is_empty() {
+                Some("a booking is left")
+            } else {
+                None
+            }
+        }
+        _ => None,
+    }
+}
+
+pub(super) const PLANTS: &[Plant] = &[
+    Plant::Journal(|journal| {
+        let charged = |it: &serde_json::Value| it["status"] == "captured" && it["refunded"] == 0;
+        change(journal, "money", charged, |it| it["captured"] = 0.into())
+    }),
+    Plant::Journal(|journal| {
+        let refunded = |it: &serde_json::Value| it["refunded"].as_i64() > Some(0);
+        change(journal, "money", refunded, |it| it["refunded"] = 0.into())
+    }),
+    Plant::Journal(|journal| {
+        change(
+            journal,
+            "bookings",
+            |it| it["state"] == "cancelled",
+            |it| {
+                it["state"] = "booked".into();
+            },
+        )
+    }),
+    Plant::Rows(
+        "UPDATE orders SET state = 'failed' WHERE id = (SELECT id FROM orders
+         WHERE state = 'ticketed' ORDER BY id LIMIT 1)",
+    ),
+    Plant::Rows(
+        "UPDATE orders SET documents = NULL WHERE id = (SELECT id FROM orders
+         WHERE state = 'ticketed' ORDER BY id LIMIT 1)",
+    ),
+];
