@@ -16,7 +16,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 use super::error::Error;
 
 /// Longest wait for a connection to be made.
-const CONNECT_PATIENCE: Duration = Duration::from_secs(5);
+pub(super) const CONNECT_PATIENCE: Duration = Duration::from_secs(5);
 /// Longest wait for a free connection of the pool.
 const POOL_PATIENCE: Duration = Duration::from_secs(5);
 /// Silence after which a connection is probed, so that a dead peer is found.

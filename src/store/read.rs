@@ -55,14 +55,22 @@ impl Readers {
         if let Some(client) = lane.live() {
             return Ok((lane, client));
         }
+        // A server that takes a connection and then says nothing must not keep the lane for ever.
+        let connecting = tokio::time::timeout(connect::CONNECT_PATIENCE, self.connect(lane));
+        let client = connecting.await.map_err(|_| Error::Deadline("connect"))??;
+        Ok((lane, client))
+    }
+
+    /// Connects a lane, if nobody has meanwhile.
+    async fn connect(&self, lane: &Lane) -> Result<Arc<ClientWrapper>, Error> {
         let _one_at_a_time = lane.connecting.lock().await;
         if let Some(client) = lane.live() {
-            return Ok((lane, client));
+            return Ok(client);
         }
         let (client, driver) = connect::single(&self.url, Some(self.patience)).await?;
         let client = Arc::new(ClientWrapper::new(client, driver));
         lane.client.store(Some(Arc::clone(&client)));
-        Ok((lane, client))
+        Ok(client)
     }
 }
 

@@ -204,10 +204,29 @@ impl Traveller {
         self.send(self.http.get(url).bearer_auth(&self.token)).await
     }
 
+    /// A deed as it was written down.
+    pub(crate) fn written(&self, number: usize) -> Deed {
+        self.ledger.deed(number)
+    }
+
+    /// Sends a deed that is not the one that was written down.
+    pub(crate) async fn send_as_it_is(&self, deed: &Deed, turn: usize) -> Option<Answer> {
+        self.send(self.request(deed, self.node(turn))).await
+    }
+
     /// An offer of a direct flight, one of the best few.
-    pub(crate) async fn offer(&self, chance: &mut Chance) -> Option<String> {
-        let (from, _, to) = *chance.one(&ROUTES);
+    async fn offer(&self, chance: &mut Chance) -> Option<String> {
         let day = if chance.percent(65) { *chance.one(&SCARCE_DAYS) } else { ROOMY_DAY };
+        self.offer_on(chance, day).await
+    }
+
+    /// An offer of a flight with room.
+    pub(crate) async fn roomy_offer(&self, chance: &mut Chance) -> Option<String> {
+        self.offer_on(chance, ROOMY_DAY).await
+    }
+
+    async fn offer_on(&self, chance: &mut Chance, day: i64) -> Option<String> {
+        let (from, _, to) = *chance.one(&ROUTES);
         let url = format!("http://{}/v1/offer-requests", self.node(chance.below(2)).address);
         let answer = self.send(self.http.post(url).json(&question(from, to, day))).await?;
         let found = answer.json();
@@ -395,7 +414,7 @@ impl Life {
         let (Some(token), Some(_)) = (token, &deed.yes) else { return };
         *token = json!("tok_another");
         let me = &self.traveller;
-        let Some(answer) = me.send(me.request(&deed, me.node(turn))).await else { return };
+        let Some(answer) = me.send_as_it_is(&deed, turn).await else { return };
         if answer.status < 500 && answer.status != 422 {
             let words = format!("another body under {}: {}", deed.key, answer.status);
             me.figures.wrong("I5", words);

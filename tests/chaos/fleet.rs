@@ -84,6 +84,11 @@ impl Process {
         self.up.load(Ordering::Relaxed)
     }
 
+    /// What it counted in this life, as far as it told.
+    pub(crate) fn counted(&self) -> Counted {
+        *locked(&self.counted)
+    }
+
     /// Asks it for its counters; what it does not tell keeps its last value.
     pub(crate) async fn scrape(&self, http: &Client) {
         let url = format!("http://{}/metrics", self.address);

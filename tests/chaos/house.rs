@@ -227,6 +227,16 @@ impl House {
         self.processes.iter().filter(of).map(Arc::clone).collect()
     }
 
+    /// Steps that the epoch stopped, in all lives so far.
+    pub(crate) async fn fenced(&self, figures: &Figures) -> u64 {
+        let mut fenced = figures.counted().fenced;
+        for process in &self.processes {
+            process.scrape(&self.http).await;
+            fenced += process.counted().fenced;
+        }
+        fenced
+    }
+
     /// Fair weather everywhere, and companies that behave.
     pub(crate) async fn calm(&self) {
         for process in &self.processes {

@@ -29,6 +29,7 @@ mod rows;
 mod schedule;
 #[path = "../life/seats.rs"]
 mod seats;
+mod stories;
 mod trial;
 mod wire;
 

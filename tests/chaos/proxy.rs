@@ -113,6 +113,7 @@ struct Connection {
     over: CancellationToken,
     reset: AtomicBool,
     loses_reply: AtomicBool,
+    stuck: AtomicBool,
 }
 
 /// A link. It ends when it is dropped.
@@ -161,10 +162,21 @@ impl Link {
         }
     }
 
-    /// Fair weather, and nothing more is to strike.
+    /// Fair weather, and nothing more is to strike; what is stuck ends.
     pub(crate) fn clear(&self) {
         *locked(&self.inner.armed) = Armed::default();
         self.set(Weather::default());
+        let open = locked(&self.inner.open);
+        let stuck = open.values().filter(|it| it.stuck.load(Ordering::Relaxed));
+        stuck.for_each(|connection| connection.cut(true));
+    }
+
+    /// Nothing passes any more on the connections that are open now, and nobody is told; new ones
+    /// are well. So it looks when a firewall forgets what it let through.
+    pub(crate) fn forget(&self) {
+        for connection in locked(&self.inner.open).values() {
+            connection.stuck.store(true, Ordering::Relaxed);
+        }
     }
 
     /// Cuts every connection: with a reset, or with an end as of a program that went in order.
@@ -193,11 +205,6 @@ impl Link {
     pub(crate) fn commits_lost(&self) -> (u64, u64) {
         let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
         (read(&self.inner.lost_requests), read(&self.inner.lost_replies))
-    }
-
-    /// Connections that are open now.
-    pub(crate) fn connections(&self) -> usize {
-        locked(&self.inner.open).len()
     }
 }
 
@@ -324,6 +331,9 @@ impl Direction {
         let mut weather = self.link.weather.subscribe();
         let flows = |weather: &Weather| !weather.toxics(self.sender).frozen;
         let _ = weather.wait_for(flows).await;
+        if self.connection.stuck.load(Ordering::Relaxed) {
+            std::future::pending::<()>().await;
+        }
     }
 
     /// Whether a message is lost, and its connection with it.

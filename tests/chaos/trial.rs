@@ -10,6 +10,7 @@ use meridian::domain::order::State;
 use serde_json::{Value, json};
 
 use crate::Pace;
+use crate::chance::Chance;
 use crate::crowd::Crowd;
 use crate::figures::Figures;
 use crate::fleet::Counted;
@@ -20,6 +21,7 @@ use crate::nemesis::Nemesis;
 use crate::process::until;
 use crate::rows::Rows;
 use crate::schedule::Schedule;
+use crate::stories::Teller;
 
 /// Longest until every process is there again once all is left alone.
 const UP_PATIENCE: Duration = Duration::from_secs(60);
@@ -86,10 +88,22 @@ impl Trial {
         market::plant(&house).await;
         let crowd = Crowd::gather(&house, self.pace.people, &figures).await;
         figures.say("the house stands");
+        let rows = match self.plan.mutation {
+            Some(_) => Value::Null,
+            None => self.stories(&house, &crowd, &figures).await,
+        };
         self.shake(&house, &crowd, &figures).await;
         self.come_to_rest(&house, &crowd, &figures).await;
         let seen = self.judge(&house, &crowd, &figures).await;
-        self.close(house, &crowd, &figures, seen).await
+        let mut outcome = self.close(house, &crowd, &figures, seen).await;
+        outcome.figures["rows"] = rows;
+        outcome
+    }
+
+    /// Rows of the fault matrix, one by one.
+    async fn stories(&self, house: &House, crowd: &Crowd, figures: &Figures) -> Value {
+        let chance = Chance::of(self.plan.seed, 3);
+        Teller { house, crowd, figures, chance }.tell().await
     }
 
     /// Things happen until enough has happened.

@@ -1,6 +1,6 @@
 //! A house of its own for each test: a database, other companies, some regions.
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -127,6 +127,8 @@ pub(crate) struct Plan {
     pub(crate) lease: Duration,
     pub(crate) head_patience: Duration,
     pub(crate) page_origins: Vec<String>,
+    /// Where the nodes find the database's server, if not at its own socket.
+    pub(crate) database_at: Option<SocketAddr>,
 }
 
 impl Default for Plan {
@@ -138,6 +140,7 @@ impl Default for Plan {
             lease: Duration::from_secs(10),
             head_patience: Duration::from_secs(60),
             page_origins: Vec::new(),
+            database_at: None,
         }
     }
 }
@@ -190,7 +193,15 @@ impl Lab {
     async fn node(&self, name: &str, listener: TcpListener, plan: &Plan) -> Node {
         let region = self.region(name);
         let keys = Keys::load(&self.keys.0, region).unwrap();
-        let store = StoreConfig { connections_max: 12, ..StoreConfig::new(self.database.clone()) };
+        let database = plan.database_at.map_or_else(
+            || self.database.clone(),
+            |at| {
+                let name = self.database.database_name();
+                let (host, port) = (at.ip(), at.port());
+                format!("host={host} port={port} user=postgres dbname={name}").parse().unwrap()
+            },
+        );
+        let store = StoreConfig { connections_max: 12, ..StoreConfig::new(database) };
         let config = NodeConfig {
             work: plan.work,
             lease: plan.lease,

@@ -8,12 +8,22 @@
 mod asker;
 mod lab;
 
+#[path = "../chaos/chance.rs"]
+#[expect(dead_code, reason = "chaos needs more of it")]
+mod chance;
+#[path = "../chaos/proxy.rs"]
+#[expect(dead_code, reason = "chaos needs more of it")]
+mod proxy;
+#[path = "../chaos/wire.rs"]
+mod wire;
+
 mod accounts;
 mod audit;
 mod booking;
 mod idempotency;
 mod input;
 mod lifecycle;
+mod links;
 mod moving;
 mod origins;
 mod processes;
