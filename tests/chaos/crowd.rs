@@ -256,12 +256,13 @@ impl Traveller {
         .into_bytes()
     }
 
-    /// Sends a part of a deed's request, and hangs up.
-    pub(crate) async fn hang_up(&self, number: usize, bytes: usize, turn: usize) {
+    /// Sends a part of a deed's request, and hangs up a while later.
+    pub(crate) async fn hang_up(&self, number: usize, bytes: usize, after: Duration, turn: usize) {
         let deed = self.ledger.deed(number);
         let request = self.bytes(&deed);
         let Ok(mut stream) = TcpStream::connect(self.node(turn).address).await else { return };
         let _ = stream.write_all(&request[..bytes.min(request.len())]).await;
+        tokio::time::sleep(after).await;
         Figures::count(&self.figures.hung_up);
     }
 
@@ -427,7 +428,7 @@ impl Life {
         let length = me.bytes(&me.ledger.deed(number)).len();
         // In a third of all cases the whole request has arrived.
         let bytes = self.chance.below(length * 3 / 2);
-        me.hang_up(number, bytes, turn).await;
+        me.hang_up(number, bytes, self.chance.millis(0, 60), turn).await;
         if self.chance.percent(50) {
             me.ask(number, turn + 1).await;
         }

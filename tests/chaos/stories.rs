@@ -94,15 +94,19 @@ impl Teller<'_> {
         }
     }
 
-    /// Books at a node while the provider is slow: the order's number.
-    async fn accepted_and_under_way(&mut self, at: usize) -> Result<(String, usize), String> {
+    /// Books at a node, and waits until that has asked the provider, which takes its time: the order.
+    async fn accepted_and_under_way(&mut self, at: usize) -> Result<String, String> {
+        let asked = async || self.house.journal().await["asked"]["authorize"].as_u64();
+        let before = asked().await;
         let who = self.somebody();
         let deed = self.a_booking(&who, Some("tok_visa")).await;
         let slow = json!({"operation": "authorize", "mode": "slow", "times": 1, "ms": SLOW_MS});
         self.house.supplier_fault(slow).await;
         let answer = who.send_deed(deed, at).await;
         let answer = answer.filter(Answer::is_yes).ok_or("the booking was not accepted")?;
-        Ok((answer.text("/data/id"), deed))
+        let asked_now = async || asked().await > before;
+        check(until(PATIENCE, asked_now).await, || "the provider is not asked".to_owned())?;
+        Ok(answer.text("/data/id"))
     }
 
     /// Waits until an order is ticketed, by a node that is there.
@@ -118,7 +122,7 @@ impl Teller<'_> {
 
     /// Row 1: a node is killed; another finishes its order a lease and a look later.
     async fn killed_in_the_middle(&mut self) -> Told {
-        let (order, _) = self.accepted_and_under_way(DRIVES).await?;
+        let order = self.accepted_and_under_way(DRIVES).await?;
         let began = Clock::instant();
         self.node(DRIVES).order(Order::Kill(LEASE * 4));
         let done = self.ticketed(&order, LEASE + Duration::from_secs(1) + SLACK).await;
@@ -129,7 +133,7 @@ impl Teller<'_> {
     /// Row 4: a node sleeps beyond its lease; what it writes when it wakes changes nothing.
     async fn asleep_beyond_the_lease(&mut self) -> Told {
         let before = self.house.fenced(self.figures).await;
-        let (order, _) = self.accepted_and_under_way(DRIVES).await?;
+        let order = self.accepted_and_under_way(DRIVES).await?;
         self.node(DRIVES).order(Order::Freeze(LEASE * 2));
         let done = self.ticketed(&order, LEASE * 2 + SLACK).await;
         check(done, || format!("{order} is not finished by another"))?;
@@ -201,7 +205,9 @@ impl Teller<'_> {
         for turn in 0..30 {
             let deed = self.a_booking(&who, None).await;
             let length = who.bytes(&who.written(deed)).len();
-            who.hang_up(deed, length * (turn + 1) / 25, turn).await;
+            // The last ones hang up while their answer is being made.
+            let late = Duration::from_millis(5) * u32::try_from(turn).expect("small");
+            who.hang_up(deed, length * (turn + 1) / 20, late, turn).await;
         }
         let rows = self.house.database.look().await;
         let idle = "SELECT count(*) FROM pg_stat_activity WHERE state LIKE 'idle in transaction%'";
