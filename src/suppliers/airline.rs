@@ -29,9 +29,9 @@ const TICKETS: Operation = Operation { name: "tickets", refusals: &["ticketing_f
 const CANCELLATION_TERMS: Operation = Operation { name: "cancellation_terms", refusals: &[] };
 const CANCEL: Operation = Operation { name: "cancel", refusals: &[] };
 const CHANGE_TERMS: Operation =
-    Operation { name: "change_terms", refusals: &["not_changeable", "sold_out", "price_changed"] };
+    Operation { name: "change_terms", refusals: &["not_changeable", "price_changed"] };
 const CHANGE: Operation =
-    Operation { name: "change", refusals: &["not_changeable", "sold_out", "price_changed"] };
+    Operation { name: "change", refusals: &["not_changeable", "price_changed"] };
 const AIRLINE_CHANGE: Operation = Operation { name: "airline_change", refusals: &[] };
 const ACCEPT_CHANGE: Operation = Operation { name: "accept_change", refusals: &[] };
 

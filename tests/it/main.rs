@@ -17,6 +17,7 @@ mod lifecycle;
 mod moving;
 mod origins;
 mod processes;
+mod protocol;
 mod residence;
 mod runbooks;
 mod saga;

@@ -18,6 +18,9 @@ use serde_json::{Value, json};
 
 use crate::lab::{sandbox, until};
 
+/// Where to call back; without a secret the sandbox never does.
+const NOWHERE: &str = "http://127.0.0.1:9/v1/callbacks";
+
 /// Both companies, as a node sees them.
 pub(crate) struct Companies {
     pub(crate) url: String,
@@ -35,8 +38,8 @@ impl Companies {
     pub(crate) fn at(url: &str, sandbox: &str) -> Self {
         Self {
             url: sandbox.to_owned(),
-            payments: HttpPayments::new(url, None),
-            airline: HttpAirline::new(url, None),
+            payments: HttpPayments::new(url, Some(NOWHERE.to_owned())),
+            airline: HttpAirline::new(url, Some(NOWHERE.to_owned())),
         }
     }
 

@@ -217,7 +217,7 @@ impl Sandbox {
 
     fn deliver(&self, reply: Reply, mode: Option<Mode>) -> Response {
         match mode {
-            Some(Mode::LostReply) if self.lock().next().is_multiple_of(2) => cut(),
+            Some(Mode::LostReply) if self.lock().cut_this_time() => cut(),
             Some(Mode::LostReply) => lost(),
             _ => answer(reply),
         }
