@@ -60,6 +60,11 @@ pub static CATALOGUE: &[Metric] = &[
         "Time of a call to another company, by supplier, operation and outcome",
     ),
     metric(
+        "meridian_supplier_callbacks_total",
+        Kind::Counter,
+        "Callbacks by supplier and outcome: useful, useless, malformed, unproven",
+    ),
+    metric(
         "meridian_booking_transitions_total",
         Kind::Counter,
         "Steps of orders, by the state before and after",

@@ -16,7 +16,7 @@ use jsonschema::Validator;
 use meridian::clock::Clock;
 use meridian::domain::money::Money;
 use meridian::suppliers::sandbox::HOLD;
-use meridian::suppliers::{Airline, Outcome, PaymentProvider};
+use meridian::suppliers::{Airline, CallbackSecrets, Outcome, PaymentProvider};
 use reqwest::{Client, Method};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -458,7 +458,7 @@ async fn bookings(they: &Companies) {
 #[tokio::test]
 async fn what_is_said_is_what_is_described_and_nothing_described_is_left_unsaid() {
     let clock = Clock::default();
-    let inner = sandbox(&clock, HOLD).await;
+    let inner = sandbox(&clock, HOLD, CallbackSecrets::default()).await;
     let (url, recorder) = Recorder::open(&inner).await;
     let mut descriptions = [Description::read("payments"), Description::read("airline")];
     everything_goes_wrong(&url, &inner).await;

@@ -11,7 +11,8 @@ use meridian::suppliers::airline::HttpAirline;
 use meridian::suppliers::payments::HttpPayments;
 use meridian::suppliers::sandbox::HOLD;
 use meridian::suppliers::{
-    Airline, AuthorizationStatus, Booked, Booking, BookingRequest, Outcome, PaymentProvider, Reason,
+    Airline, AuthorizationStatus, Booked, Booking, BookingRequest, CallbackSecrets, Outcome,
+    PaymentProvider, Reason,
 };
 use reqwest::Client;
 use serde_json::{Value, json};
@@ -30,7 +31,7 @@ pub(crate) struct Companies {
 
 impl Companies {
     async fn open() -> Self {
-        let url = sandbox(&Clock::default(), HOLD).await;
+        let url = sandbox(&Clock::default(), HOLD, CallbackSecrets::default()).await;
         Self::at(&url, &url)
     }
 
