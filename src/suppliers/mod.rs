@@ -8,6 +8,8 @@ pub mod airline;
 pub mod payments;
 pub mod sandbox;
 
+mod breaker;
+mod gate;
 mod http;
 mod schedule_change;
 
@@ -154,7 +156,7 @@ pub struct BookingRequest<'a> {
     pub total: Money,
     /// Who flies.
     pub passengers: &'a [Passenger],
-    /// Now; a hold must end after it, and not too long after it.
+    /// Now; a hold that ends long after it is a mistake.
     pub now: Timestamp,
 }
 

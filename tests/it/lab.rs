@@ -69,7 +69,7 @@ impl Server {
     }
 }
 
-fn install_tls() {
+pub(crate) fn install_tls() {
     // Whoever comes first wins; all of them install the same.
     let _ = rustls::crypto::ring::default_provider().install_default();
 }

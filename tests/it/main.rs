@@ -7,6 +7,7 @@
 
 mod asker;
 mod lab;
+mod recorder;
 
 mod accounts;
 mod audit;
@@ -16,7 +17,9 @@ mod idempotency;
 mod input;
 mod lifecycle;
 mod moving;
+mod nonsense;
 mod origins;
+mod outage;
 mod processes;
 mod protocol;
 mod residence;

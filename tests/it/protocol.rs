@@ -3,91 +3,21 @@
 //! must have been seen.
 
 use std::collections::BTreeSet;
-use std::net::Ipv4Addr;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use axum::Router;
-use axum::body::{Body, Bytes, to_bytes};
-use axum::extract::{Request, State};
-use axum::response::Response;
 use jiff::Timestamp;
 use jsonschema::Validator;
 use meridian::clock::Clock;
 use meridian::domain::money::Money;
 use meridian::suppliers::sandbox::HOLD;
+use meridian::suppliers::sandbox::faults::{Fault, OPERATIONS};
 use meridian::suppliers::{Airline, CallbackSecrets, Outcome, PaymentProvider};
-use reqwest::{Client, Method};
+use reqwest::Client;
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
 
 use crate::lab::{sandbox, until};
+use crate::recorder::{Exchange, Recorder};
 use crate::suppliers::{Companies, euros, itinerary};
-
-/// A call and its answer.
-#[derive(Clone)]
-struct Exchange {
-    method: Method,
-    path: String,
-    key: bool,
-    /// Sent by our client, not by hand.
-    ours: bool,
-    sent: Option<Value>,
-    status: u16,
-    retry_after: bool,
-    answered: Option<Value>,
-}
-
-/// Stands between the client and the sandbox, and writes everything down.
-#[derive(Clone)]
-struct Recorder {
-    to: String,
-    client: Client,
-    heard: Arc<Mutex<Vec<Exchange>>>,
-}
-
-impl Recorder {
-    async fn open(to: &str) -> (String, Self) {
-        let recorder = Self { to: to.to_owned(), client: Client::new(), heard: Arc::default() };
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        let router = Router::new().fallback(pass_on).with_state(recorder.clone());
-        tokio::spawn(async move { axum::serve(listener, router).await });
-        (url, recorder)
-    }
-
-    fn heard(&self) -> Vec<Exchange> {
-        self.heard.lock().unwrap().clone()
-    }
-}
-
-async fn pass_on(State(recorder): State<Recorder>, request: Request) -> Response {
-    let (head, body) = request.into_parts();
-    let sent = to_bytes(body, usize::MAX).await.unwrap();
-    let path = head.uri.path().to_owned();
-    let url = format!("{}{path}", recorder.to);
-    let mut passed = recorder.client.request(head.method.clone(), url).body(sent.clone());
-    for name in ["idempotency-key", "content-type", "host"] {
-        if let Some(value) = head.headers.get(name) {
-            passed = passed.header(name, value);
-        }
-    }
-    let bad_gateway = || Response::builder().status(502).body(Body::empty()).unwrap();
-    let Ok(answer) = passed.send().await else { return bad_gateway() };
-    let (status, retry_after) = (answer.status(), answer.headers().contains_key("retry-after"));
-    let bytes: Bytes = answer.bytes().await.unwrap();
-    recorder.heard.lock().unwrap().push(Exchange {
-        method: head.method,
-        path,
-        key: head.headers.contains_key("idempotency-key"),
-        ours: head.headers.contains_key("traceparent"),
-        sent: serde_json::from_slice(&sent).ok(),
-        status: status.as_u16(),
-        retry_after,
-        answered: serde_json::from_slice(&bytes).ok(),
-    });
-    Response::builder().status(status).body(Body::from(bytes)).unwrap()
-}
 
 /// A description, and what of it was seen.
 struct Description {
@@ -240,28 +170,31 @@ impl Description {
     }
 }
 
+/// What came of a call is the recorder's to keep.
+fn recorded<T>(_: Outcome<T>) {}
+
 /// One call of an operation, whatever comes of it.
 async fn call(they: &Companies, operation: &str, key: &str, reference: &str, locator: &str) {
     let (pay, air) = (&they.payments, &they.airline);
     let (flights, total, now) = (itinerary(), euros(10_000), Timestamp::UNIX_EPOCH);
     match operation {
-        "authorize" => drop(pay.authorize(key, total, "tok_visa").await),
-        "authorization" => drop(pay.authorization(reference).await),
-        "close_authorization" => drop(pay.close(key).await),
-        "capture" => drop(pay.capture(key, reference, total).await),
-        "void" => drop(pay.void(key, reference).await),
-        "refund" => drop(pay.refund(key, reference, total).await),
-        "price" => drop(air.price(&flights, total).await),
-        "book" => drop(they.ask(key, "Lovelace", false).await),
-        "close_booking" => drop(air.close(key, false, now).await),
-        "confirm" => drop(air.confirm(key, locator).await),
-        "tickets" => drop(air.issue_tickets(key, locator).await),
-        "cancellation_terms" => drop(air.cancellation_terms(locator, total).await),
-        "cancel" => drop(air.cancel(key, locator).await),
-        "change_terms" => drop(air.change_terms(locator, &flights, total).await),
-        "change" => drop(air.change(key, locator, &flights, total).await),
-        "airline_change" => drop(air.airline_change(locator, &flights).await),
-        "accept_change" => drop(air.accept_change(key, locator, "chg_0").await),
+        "authorize" => recorded(pay.authorize(key, total, "tok_visa").await),
+        "authorization" => recorded(pay.authorization(reference).await),
+        "close_authorization" => recorded(pay.close(key).await),
+        "capture" => recorded(pay.capture(key, reference, total).await),
+        "void" => recorded(pay.void(key, reference).await),
+        "refund" => recorded(pay.refund(key, reference, total).await),
+        "price" => recorded(air.price(&flights, total).await),
+        "book" => recorded(they.ask(key, "Lovelace", false).await),
+        "close_booking" => recorded(air.close(key, false, now).await),
+        "confirm" => recorded(air.confirm(key, locator).await),
+        "tickets" => recorded(air.issue_tickets(key, locator).await),
+        "cancellation_terms" => recorded(air.cancellation_terms(locator, total).await),
+        "cancel" => recorded(air.cancel(key, locator).await),
+        "change_terms" => recorded(air.change_terms(locator, &flights, total).await),
+        "change" => recorded(air.change(key, locator, &flights, total).await),
+        "airline_change" => recorded(air.airline_change(locator, &flights).await),
+        "accept_change" => recorded(air.accept_change(key, locator, "chg_0").await),
         other => panic!("{other}"),
     }
 }
@@ -473,5 +406,32 @@ async fn what_is_said_is_what_is_described_and_nothing_described_is_left_unsaid(
             description.hold(&exchange);
         }
         assert_eq!(description.unseen(), Vec::<String>::new(), "{}", description.name);
+    }
+}
+
+#[test]
+fn the_page_about_companies_names_every_operation_and_way_to_misbehave() {
+    let page = include_str!("../../docs/suppliers.md");
+    let modes = [
+        "slow",
+        "lost_reply",
+        "lost_request",
+        "error",
+        "unavailable",
+        "too_many",
+        "in_flight",
+        "refuse",
+        "price_change",
+        "duplicate",
+        "reordered",
+    ];
+    for mode in modes {
+        let operation =
+            if ["duplicate", "reordered"].contains(&mode) { "callback" } else { "book" };
+        let fault = format!("{operation}:{mode}=0.5").parse::<Fault>();
+        assert!(fault.is_ok(), "{mode} is none");
+    }
+    for word in OPERATIONS.into_iter().chain(modes) {
+        assert!(page.contains(&format!("`{word}`")), "{word} is not in docs/suppliers.md");
     }
 }

@@ -30,7 +30,7 @@ pub(crate) struct Companies {
 }
 
 impl Companies {
-    async fn open() -> Self {
+    pub(crate) async fn open() -> Self {
         let url = sandbox(&Clock::default(), HOLD, CallbackSecrets::default()).await;
         Self::at(&url, &url)
     }
@@ -359,10 +359,12 @@ async fn every_kind_of_trouble_is_unknown_and_done_once_at_most() {
     let they = Companies::open().await;
     let modes = ["lost_reply", "lost_request", "error", "unavailable", "too_many", "in_flight"];
     for (nth, mode) in modes.iter().chain(&modes).enumerate() {
+        let they = Companies::at(&they.url, &they.url);
         let key = format!("{nth}:book");
         they.fault(json!({ "operation": "book", "mode": mode })).await;
         assert_eq!(they.ask(&key, "Lovelace", false).await, Outcome::Unknown, "{mode}");
-        made(they.ask(&key, "Lovelace", false).await);
+        // Somebody else, who does not know that the airline asked for time.
+        made(Companies::at(&they.url, &they.url).ask(&key, "Lovelace", false).await);
     }
     assert_eq!(they.journal("").await["done"]["book"], modes.len() * 2);
     they.fault(json!({ "operation": "book", "mode": "refuse" })).await;
