@@ -8,6 +8,7 @@ use meridian_regions::Registry;
 
 use crate::catalogue::Profile;
 use crate::store::DatabaseUrl;
+use crate::suppliers::sandbox::faults::Fault;
 use crate::telemetry::LogFormat;
 
 /// What an exit code means, for `--help`.
@@ -63,7 +64,7 @@ pub enum Command {
     Catalogue(CatalogueArgs),
     /// Run a sandbox of the payment provider and the airlines.
     #[command(after_help = EXIT_CODES)]
-    Sandbox(Sandbox),
+    Sandbox(SandboxArgs),
     /// Make the keys that nodes need; existing ones stay.
     #[command(after_help = EXIT_CODES)]
     Keys(KeysArgs),
@@ -139,6 +140,9 @@ pub struct NodeArgs {
     /// Base URL of the airlines.
     #[arg(long, env = "MERIDIAN_AIRLINE_URL")]
     pub airline_url: String,
+    /// Origin under which these companies reach this region [default: the region's API].
+    #[arg(long, env = "MERIDIAN_CALLBACK_URL")]
+    pub callback_url: Option<String>,
     /// Where a region answers, if not as its file says: NAME=URL, once for each.
     #[arg(long = "region-url", env = "MERIDIAN_REGION_URLS", value_delimiter = ',')]
     pub region_urls: Vec<RegionUrl>,
@@ -372,19 +376,31 @@ pub struct CatalogueArgs {
 
 /// The sandbox.
 #[derive(Clone, Debug, Args)]
-pub struct Sandbox {
+pub struct SandboxArgs {
     /// Where to listen.
     #[arg(long, default_value = "127.0.0.1:8090")]
     pub listen: SocketAddr,
     /// How long its airlines keep held bookings, in seconds.
     #[arg(long, default_value_t = 1800)]
     pub hold_seconds: u64,
+    /// Directory with callbacks-payments.key and callbacks-airline.key; without them nobody is
+    /// called back.
+    #[arg(long, env = "MERIDIAN_KEYS")]
+    pub keys: Option<PathBuf>,
+    /// Share of all calls that go wrong, and how: MODE=RATE for every operation, such as
+    /// lost_reply=0.05, or OPERATION:MODE=RATE for one. May be given several times.
+    #[arg(long = "fault")]
+    pub faults: Vec<Fault>,
+    /// From which the calls that go wrong are drawn; it is printed [default: chosen by chance].
+    #[arg(long)]
+    pub fault_seed: Option<u64>,
 }
 
 /// Keys.
 #[derive(Clone, Debug, Args)]
 pub struct KeysArgs {
-    /// Where they are kept. Give each node offer.key, directory.key and its own region's key only.
+    /// Where they are kept. Give each node offer.key, directory.key, callbacks-*.key
+    /// and its own region's key only.
     #[arg(long)]
     pub dir: PathBuf,
 }

@@ -10,16 +10,16 @@ use meridian::catalogue::{Catalogue, Schedule};
 use meridian::clock::Clock;
 use meridian::config::{
     Audit, AuditWhat, CatalogueArgs, Cli, Command, Database, Demo, KeysArgs, Migrate, NodeArgs,
-    Regions, Sandbox, Serve, Work, redirect,
+    Regions, SandboxArgs, Serve, Work, redirect,
 };
 use meridian::demo::house::House;
 use meridian::demo::tour::{Seen, tour};
 use meridian::node::{Node, NodeConfig, World};
 use meridian::places::PlaceIndex;
 use meridian::privacy::audit;
-use meridian::privacy::keys::Keys;
+use meridian::privacy::keys::{self, Keys};
 use meridian::store::{Store, StoreConfig, migrate as migrations};
-use meridian::suppliers::{CallbackSecrets, sandbox};
+use meridian::suppliers::sandbox::Sandbox;
 use meridian::telemetry;
 use meridian_regions::Registry;
 use tokio::net::TcpListener;
@@ -212,6 +212,7 @@ async fn world_and_config(
     let config = NodeConfig {
         payments: args.payments_url.clone(),
         airline: args.airline_url.clone(),
+        callbacks: args.callback_url.clone().unwrap_or_else(|| region.endpoints.api.clone()),
         lease: Duration::from_millis(args.lease_ms),
         page_origins: args.page_origins.iter().map(|origin| origin.0.clone()).collect(),
         ..NodeConfig::new(region, store, keys, "")
@@ -323,11 +324,19 @@ fn run_catalogue(args: &CatalogueArgs) -> Outcome {
     }))
 }
 
-async fn run_sandbox(args: Sandbox) -> Outcome {
+async fn run_sandbox(args: SandboxArgs) -> Outcome {
     let listener = listen(args.listen).await?;
     let address = listener.local_addr().map_err(text)?;
     let hold = Duration::from_secs(args.hold_seconds);
-    let sandbox = sandbox::Sandbox::new(Clock::default(), hold, CallbackSecrets::default(), 0);
+    let secrets = args.keys.as_deref().map(keys::callbacks).transpose().map_err(text)?;
+    let seed = args.fault_seed.unwrap_or_else(|| uuid::Uuid::new_v4().as_u64_pair().0);
+    let sandbox = Sandbox::new(Clock::default(), hold, secrets.unwrap_or_default(), seed);
+    if !args.faults.is_empty() {
+        say(&format!("calls go wrong as drawn from --fault-seed {seed}"));
+    }
+    for fault in args.faults {
+        sandbox.plan(fault);
+    }
     if std::io::stdout().is_terminal() {
         say("A sandbox of other companies: nothing here is real, and it forgets when it ends.");
     }

@@ -86,6 +86,8 @@ pub struct NodeConfig {
     pub payments: String,
     /// Base URL of the airlines.
     pub airline: String,
+    /// Origin under which they reach this region.
+    pub callbacks: String,
     /// Whether it drives orders, too.
     pub work: bool,
     /// How long it may work on an order before others take over.
@@ -109,6 +111,7 @@ impl NodeConfig {
             keys,
             payments: suppliers.to_owned(),
             airline: suppliers.to_owned(),
+            callbacks: region.endpoints.api.clone(),
             work: true,
             lease: LEASE,
             look_every: LOOK_EVERY,
@@ -177,7 +180,7 @@ impl Node {
             stop_serving.clone(),
         ));
         let worker = config.work.then(|| {
-            let callback = |path| Some(format!("{}{path}", config.region.endpoints.api));
+            let callback = |path| Some(format!("{}{path}", config.callbacks));
             let (payments, airline) = (callback(PAYMENTS_CALLBACK), callback(AIRLINE_CALLBACK));
             let driver = Driver {
                 orders: api.orders.clone(),

@@ -15,7 +15,7 @@ use super::progress::Progress;
 use crate::clock::Clock;
 use crate::config::Demo;
 use crate::node::{Node, NodeConfig, World};
-use crate::privacy::keys::Keys;
+use crate::privacy::keys::{self, Keys};
 use crate::store::{DatabaseUrl, StoreConfig, migrate};
 use crate::suppliers::CallbackSecrets;
 use crate::suppliers::sandbox::{HOLD, Sandbox};
@@ -69,8 +69,9 @@ impl House {
         let world = tokio::task::spawn_blocking(build).await.map_err(failed)?.map_err(failed)?;
 
         progress.phase("suppliers", "opening the other companies");
-        let (suppliers, sandbox) = sandbox(&world.clock).await?;
         Keys::make(&keys_dir, registry.all()).map_err(failed)?;
+        let secrets = keys::callbacks(&keys_dir).map_err(failed)?;
+        let (suppliers, sandbox) = sandbox(&world.clock, secrets).await?;
 
         progress.phase("regions", "opening the regions");
         let mut nodes = Vec::new();
@@ -187,10 +188,13 @@ fn state_dir(demo: &Demo) -> Result<PathBuf, Failed> {
     Ok(base.join("meridian"))
 }
 
-async fn sandbox(clock: &Clock) -> Result<(String, JoinHandle<()>), Failed> {
+async fn sandbox(
+    clock: &Clock,
+    secrets: CallbackSecrets,
+) -> Result<(String, JoinHandle<()>), Failed> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(failed)?;
     let url = format!("http://{}", listener.local_addr().map_err(failed)?);
-    let sandbox = Sandbox::new(clock.clone(), HOLD, CallbackSecrets::default(), 0);
+    let sandbox = Sandbox::new(clock.clone(), HOLD, secrets, 0);
     let task = tokio::spawn(async move {
         if let Err(error) = sandbox.serve(listener, std::future::pending()).await {
             tracing::error!(%error, "the sandbox failed");

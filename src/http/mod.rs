@@ -5,6 +5,7 @@
 pub mod access;
 pub mod auth;
 pub mod body;
+pub mod callbacks;
 pub mod health;
 pub mod layers;
 pub mod offers;
@@ -119,6 +120,8 @@ fn described() -> OpenApiRouter<Api> {
         .routes(routes!(orders::events))
         .routes(routes!(orders::cancel))
         .routes(routes!(payments::pay))
+        .routes(routes!(callbacks::payments))
+        .routes(routes!(callbacks::airline))
         .routes(routes!(health::livez))
         .routes(routes!(health::readyz))
         .routes(routes!(health::startupz))

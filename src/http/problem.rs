@@ -37,6 +37,8 @@ pub enum Code {
     Unauthenticated,
     /// Wrong address or password.
     WrongCredentials,
+    /// A callback whose signature is wrong or old.
+    SignatureInvalid,
     /// A page of another site asked.
     CrossSite,
     /// Nothing of that name, or not yours.
@@ -81,6 +83,7 @@ impl Code {
         Self::IdempotencyKeyInvalid,
         Self::Unauthenticated,
         Self::WrongCredentials,
+        Self::SignatureInvalid,
         Self::CrossSite,
         Self::NotFound,
         Self::MethodNotAllowed,
@@ -112,6 +115,9 @@ impl Code {
             }
             Self::Unauthenticated => (401, "unauthenticated", "Log in first"),
             Self::WrongCredentials => (401, "wrong_credentials", "Wrong address or password"),
+            Self::SignatureInvalid => {
+                (401, "signature_invalid", "The signature is wrong, or the message is too old")
+            }
             Self::CrossSite => (403, "cross_site", "A page of another site asked"),
             Self::NotFound => (404, "not_found", "There is nothing here for you"),
             Self::MethodNotAllowed => (405, "method_not_allowed", "Not with this method"),
@@ -283,6 +289,10 @@ impl IntoResponse for Problem {
             Code::Unauthenticated | Code::WrongCredentials => {
                 let bearer = HeaderValue::from_static("Bearer");
                 headers.insert(http::header::WWW_AUTHENTICATE, bearer);
+            }
+            Code::SignatureInvalid => {
+                let signature = HeaderValue::from_static("StandardWebhooks");
+                headers.insert(http::header::WWW_AUTHENTICATE, signature);
             }
             _ => {}
         }

@@ -1,5 +1,6 @@
 //! Orders: accepting, paying, cancelling. What happens after that is the driver's.
 
+pub mod callbacks;
 pub mod driver;
 pub mod idempotency;
 pub mod view;

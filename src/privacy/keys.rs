@@ -3,7 +3,9 @@
 //! `offer.key` and `directory.key` are the same on every node. `region-<name>.key` wraps the data
 //! keys of the travellers at home there and is given to that region's nodes only: another region's
 //! node could read a row, but not the person in it. `region-<name>.pub` is its public half, for
-//! handing a traveller over to that region; everybody may know it.
+//! handing a traveller over to that region; everybody may know it. `callbacks-payments.key` and
+//! `callbacks-airline.key` are known to that company, too, and sign what it tells us; a node
+//! without them hears nothing.
 
 use std::fs;
 use std::io::Write;
@@ -16,10 +18,16 @@ use sha2::Sha256;
 
 use super::seal::{PublicKey, RegionKey};
 use crate::domain::offer::OfferKey;
+use crate::domain::signed_message::Secret;
 use crate::domain::traveller::Subject;
+use crate::suppliers::CallbackSecrets;
 
 /// Bytes of every key.
 const KEY_BYTES: usize = 32;
+/// What the payment provider signs its callbacks with.
+const CALLBACKS_PAYMENTS: &str = "callbacks-payments.key";
+/// What the airlines sign theirs with.
+const CALLBACKS_AIRLINE: &str = "callbacks-airline.key";
 
 /// The keys of a node.
 #[derive(Clone)]
@@ -30,6 +38,8 @@ pub struct Keys {
     pub directory: DirectoryKey,
     /// Wraps the data keys of this region's travellers.
     pub region: RegionKey,
+    /// What other companies sign their callbacks with.
+    pub callbacks: CallbackSecrets,
 }
 
 /// The keys that move travellers out of a region: its own, and the public ones of the others.
@@ -66,6 +76,7 @@ impl Keys {
             offer: OfferKey::new(read(&dir.join("offer.key"))?),
             directory: DirectoryKey(read(&dir.join("directory.key"))?),
             region: region_key(dir, region)?,
+            callbacks: callbacks(dir)?,
         })
     }
 
@@ -75,7 +86,8 @@ impl Keys {
         fs::create_dir_all(dir).map_err(|error| failed("making", dir, &error))?;
         fs::set_permissions(dir, fs::Permissions::from_mode(0o700))
             .map_err(|error| failed("protecting", dir, &error))?;
-        let names = ["offer.key".to_owned(), "directory.key".to_owned()]
+        let names = ["offer.key", "directory.key", CALLBACKS_PAYMENTS, CALLBACKS_AIRLINE]
+            .map(str::to_owned)
             .into_iter()
             .chain(regions.iter().map(|region| format!("region-{region}.key")));
         for name in names {
@@ -115,6 +127,21 @@ impl HandoverKeys {
     pub fn of(&self, region: RegionId) -> Option<&PublicKey> {
         self.new.iter().find(|key| key.region() == region)
     }
+}
+
+/// Reads what other companies sign their callbacks with, as far as it is there.
+pub fn callbacks(dir: &Path) -> Result<CallbackSecrets, KeyError> {
+    let secret = |name| {
+        let path = dir.join(name);
+        if !path.exists() {
+            return Ok(None);
+        }
+        Ok(Secret::from_bytes(read(&path)?.to_vec()))
+    };
+    Ok(CallbackSecrets {
+        payments: secret(CALLBACKS_PAYMENTS)?,
+        airline: secret(CALLBACKS_AIRLINE)?,
+    })
 }
 
 fn region_key(dir: &Path, region: RegionId) -> Result<RegionKey, KeyError> {

@@ -13,7 +13,9 @@ use uuid::Uuid;
 use super::idempotency::Reply;
 use super::inventory::SeatWish;
 use super::read::parse;
-use super::{Error, Reader, Tx, sql};
+use super::tx::Words;
+use super::{Error, Reader, Store, Tx, sql};
+use crate::clock::Deadline;
 use crate::domain::ids::{OrderId, TravellerId};
 use crate::domain::itinerary::Cabin;
 use crate::domain::money::Money;
@@ -345,6 +347,14 @@ impl Tx {
         let order: &super::read::Params<'_> = &[&work.id.home().locality, &work.id.uuid()];
         let row = self.one(&sql::orders::order_present, order).await?;
         Ok((row.get("epoch"), row.get("version")))
+    }
+}
+
+impl Store {
+    /// Lets an order be looked at now, unless somebody does already; whether there was one.
+    pub async fn order_nudge(&self, deadline: Deadline, id: OrderId) -> Result<bool, Error> {
+        let words: Words = vec![Box::new(id.home().locality.clone()), Box::new(id.uuid())];
+        Ok(self.write(deadline, &sql::orders::order_nudge, words).await? > 0)
     }
 }
 

@@ -85,7 +85,7 @@ queries! {
     }
     orders {
         order_accept, order_get, order_list, order_events, order_act, order_claim, order_work,
-        order_passengers, order_advance, order_postpone, order_present, order_states,
+        order_passengers, order_advance, order_postpone, order_nudge, order_present, order_states,
         idempotency_get, idempotency_purge,
     }
     inventory {

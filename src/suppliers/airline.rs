@@ -18,22 +18,36 @@ const TICKET_DIGITS: usize = 13;
 /// Most tickets of one booking.
 const TICKETS_MAX: usize = 9;
 
-const PRICE: Operation = Operation { name: "price", refusals: &["sold_out", "price_changed"] };
-const BOOK: Operation = Operation {
+static PRICE: Operation = Operation { name: "price", refusals: &["sold_out", "price_changed"] };
+static BOOK: Operation = Operation {
     name: "book",
     refusals: &["sold_out", "price_changed", "documents_invalid", "key_closed"],
 };
-const CLOSE: Operation = Operation { name: "close_booking", refusals: &[] };
-const CONFIRM: Operation = Operation { name: "confirm", refusals: &["sold_out", "price_changed"] };
-const TICKETS: Operation = Operation { name: "tickets", refusals: &["ticketing_failed"] };
-const CANCELLATION_TERMS: Operation = Operation { name: "cancellation_terms", refusals: &[] };
-const CANCEL: Operation = Operation { name: "cancel", refusals: &[] };
-const CHANGE_TERMS: Operation =
-    Operation { name: "change_terms", refusals: &["not_changeable", "sold_out", "price_changed"] };
-const CHANGE: Operation =
-    Operation { name: "change", refusals: &["not_changeable", "sold_out", "price_changed"] };
-const AIRLINE_CHANGE: Operation = Operation { name: "airline_change", refusals: &[] };
-const ACCEPT_CHANGE: Operation = Operation { name: "accept_change", refusals: &[] };
+static CLOSE: Operation = Operation { name: "close_booking", refusals: &[] };
+static CONFIRM: Operation = Operation { name: "confirm", refusals: &["sold_out", "price_changed"] };
+static TICKETS: Operation = Operation { name: "tickets", refusals: &["ticketing_failed"] };
+static CANCELLATION_TERMS: Operation = Operation { name: "cancellation_terms", refusals: &[] };
+static CANCEL: Operation = Operation { name: "cancel", refusals: &[] };
+static CHANGE_TERMS: Operation =
+    Operation { name: "change_terms", refusals: &["not_changeable", "price_changed"] };
+static CHANGE: Operation =
+    Operation { name: "change", refusals: &["not_changeable", "price_changed"] };
+static AIRLINE_CHANGE: Operation = Operation { name: "airline_change", refusals: &[] };
+static ACCEPT_CHANGE: Operation = Operation { name: "accept_change", refusals: &[] };
+
+static OPERATIONS: [&Operation; 11] = [
+    &PRICE,
+    &BOOK,
+    &CLOSE,
+    &CONFIRM,
+    &TICKETS,
+    &CANCELLATION_TERMS,
+    &CANCEL,
+    &CHANGE_TERMS,
+    &CHANGE,
+    &AIRLINE_CHANGE,
+    &ACCEPT_CHANGE,
+];
 
 /// The airlines' API.
 pub struct HttpAirline {
@@ -44,7 +58,7 @@ pub struct HttpAirline {
 impl HttpAirline {
     /// The airlines at a base URL, and where they may tell us that something happened.
     pub fn new(base: &str, callback_url: Option<String>) -> Self {
-        Self { api: Api::new("airline", base), callback_url }
+        Self { api: Api::new("airline", base, &OPERATIONS), callback_url }
     }
 
     async fn act(

@@ -2,18 +2,30 @@
 
 use std::time::Duration;
 
+use backon::{BackoffBuilder, ExponentialBuilder};
+use reqwest::header::RETRY_AFTER;
 use reqwest::{Client, Method, RequestBuilder, StatusCode};
 use serde_json::Value;
 
+use super::breaker::Health;
+use super::gate::Gate;
 use super::{Outcome, Reason};
-use crate::clock::Clock;
+use crate::clock::{Clock, Deadline};
 use crate::domain::money::Money;
 use crate::telemetry::trace::TraceContext;
 
-/// Longest that one call may take; shorter than the lease under which it is made.
+/// Longest that one call may take, or one question with its repeats; shorter than the lease under
+/// which it is made.
 const CALL_PATIENCE: Duration = Duration::from_secs(4);
 /// Longest that a connection may take to be made.
 const CONNECT_PATIENCE: Duration = Duration::from_secs(1);
+/// Pauses before a question is repeated; longer by chance.
+const PAUSES: ExponentialBuilder = ExponentialBuilder::new()
+    .with_min_delay(Duration::from_millis(50))
+    .with_max_times(2)
+    .with_jitter();
+/// What must be left of a question's patience for a repeat to be worth it.
+const TRY_PATIENCE_MIN: Duration = Duration::from_millis(500);
 /// Largest answer that is read.
 const ANSWER_BYTES_MAX: usize = 64 * 1024;
 /// Longest id of theirs that is taken.
@@ -33,17 +45,22 @@ pub(super) struct Api {
     supplier: &'static str,
     base: String,
     client: Client,
+    gates: Vec<Gate>,
 }
 
 impl Api {
-    pub(super) fn new(supplier: &'static str, base: &str) -> Self {
+    pub(super) fn new(
+        supplier: &'static str,
+        base: &str,
+        operations: &[&'static Operation],
+    ) -> Self {
         let client = Client::builder()
-            .timeout(CALL_PATIENCE)
             .connect_timeout(CONNECT_PATIENCE)
             .redirect(reqwest::redirect::Policy::none())
             .build()
             .expect("the TLS provider was installed at start");
-        Self { supplier, base: base.trim_end_matches('/').to_owned(), client }
+        let gates = operations.iter().map(|operation| Gate::new(supplier, operation)).collect();
+        Self { supplier, base: base.trim_end_matches('/').to_owned(), client, gates }
     }
 
     /// Has something done under a stable key. It is not repeated here: the saga repeats it.
@@ -55,21 +72,40 @@ impl Api {
         body: &Value,
     ) -> Outcome<Value> {
         let request = self.request(Method::POST, path).json(body);
-        self.call(operation, request.header("idempotency-key", format!("\"{key}\""))).await
+        let request = request.header("idempotency-key", format!("\"{key}\""));
+        self.call(self.gate(operation), request.timeout(CALL_PATIENCE)).await.outcome
     }
 
-    /// Asks a question that changes nothing and has no key.
+    /// Asks a question that changes nothing and has no key. It is repeated, within its patience and
+    /// the budget.
     pub(super) async fn ask(
         &self,
         operation: &'static Operation,
         path: &str,
         body: Option<&Value>,
     ) -> Outcome<Value> {
-        let request = match body {
-            Some(body) => self.request(Method::POST, path).json(body),
-            None => self.request(Method::GET, path),
-        };
-        self.call(operation, request).await
+        let (gate, deadline) = (self.gate(operation), Deadline::after(CALL_PATIENCE));
+        gate.first_try();
+        let mut pauses = PAUSES.build();
+        loop {
+            let request = match body {
+                Some(body) => self.request(Method::POST, path).json(body),
+                None => self.request(Method::GET, path),
+            };
+            let answer = self.call(gate, request.timeout(deadline.left())).await;
+            let Health::Bad(wait) = answer.health else { return answer.outcome };
+            let Some(pause) = pauses.next() else { return answer.outcome };
+            let pause = pause.max(wait.unwrap_or_default());
+            if pause + TRY_PATIENCE_MIN > deadline.left() || !gate.may_repeat() {
+                return answer.outcome;
+            }
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    fn gate(&self, operation: &'static Operation) -> &Gate {
+        let gate = self.gates.iter().find(|gate| gate.operation.name == operation.name);
+        gate.expect("every operation of a company was named when its API was made")
     }
 
     fn request(&self, method: Method, path: &str) -> RequestBuilder {
@@ -78,34 +114,62 @@ impl Api {
             .header("traceparent", TraceContext::current().child().to_string())
     }
 
-    async fn call(&self, operation: &'static Operation, request: RequestBuilder) -> Outcome<Value> {
+    async fn call(&self, gate: &Gate, request: RequestBuilder) -> Answer {
+        let Some(pass) = gate.enter() else {
+            return Answer { outcome: Outcome::NotTried, health: Health::Unseen };
+        };
         let started = Clock::instant();
-        let outcome = send(operation, request).await;
-        let name = match &outcome {
+        let answer = send(gate.operation, request).await;
+        pass.leave(answer.health);
+        let name = match &answer.outcome {
             Outcome::Done(_) => "done",
             Outcome::Refused(_) => "refused",
-            Outcome::Unknown => "unknown",
-            Outcome::NotTried => "not_tried",
+            Outcome::Unknown | Outcome::NotTried => "unknown",
         };
-        let labels =
-            [("supplier", self.supplier), ("operation", operation.name), ("outcome", name)];
+        let operation = gate.operation.name;
+        let labels = [("supplier", self.supplier), ("operation", operation), ("outcome", name)];
         metrics::histogram!("meridian_supplier_call_duration_seconds", &labels)
             .record(started.elapsed());
-        outcome
+        answer
     }
 }
 
-async fn send(operation: &Operation, request: RequestBuilder) -> Outcome<Value> {
-    let Ok(answer) = request.send().await else { return Outcome::Unknown };
-    let status = answer.status();
-    let Some(body) = read(answer).await else { return Outcome::Unknown };
-    if status.is_success() {
-        return Outcome::Done(body);
+/// How a call ended, and what that says about the company.
+struct Answer {
+    outcome: Outcome<Value>,
+    health: Health,
+}
+
+impl Answer {
+    fn none(wait: Option<Duration>) -> Self {
+        Self { outcome: Outcome::Unknown, health: Health::Bad(wait) }
     }
-    // Only a no that we know is a no. A conflict may also mean that the first call under this key
-    // is still being worked on, and that one may yet succeed; 5xx and 429 say nothing about what
-    // was done; other 4xx are our bug, and a person must see the order before anything is undone.
-    refusal(operation, status, &body).map_or(Outcome::Unknown, Outcome::Refused)
+}
+
+async fn send(operation: &Operation, request: RequestBuilder) -> Answer {
+    let Ok(answer) = request.send().await else { return Answer::none(None) };
+    let (status, wait) = (answer.status(), retry_after(&answer));
+    let body = read(answer).await;
+    if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
+        return Answer::none(wait);
+    }
+    let outcome = match body {
+        Some(body) if status.is_success() => Outcome::Done(body),
+        None if status.is_success() => return Answer::none(None),
+        // Only a no that we know is a no. A conflict may also mean that the first call under this
+        // key is still being worked on, and that one may yet succeed; 5xx and 429 say nothing about
+        // what was done; other 4xx are our bug, and a person must see the order before anything is
+        // undone.
+        body => body
+            .and_then(|body| refusal(operation, status, &body))
+            .map_or(Outcome::Unknown, Outcome::Refused),
+    };
+    Answer { outcome, health: Health::Good }
+}
+
+fn retry_after(answer: &reqwest::Response) -> Option<Duration> {
+    let seconds = answer.headers().get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
+    Some(Duration::from_secs(seconds))
 }
 
 fn refusal(operation: &Operation, status: StatusCode, body: &Value) -> Option<Reason> {

@@ -8,6 +8,8 @@ pub mod airline;
 pub mod payments;
 pub mod sandbox;
 
+mod breaker;
+mod gate;
 mod http;
 mod schedule_change;
 
@@ -128,9 +130,9 @@ pub trait PaymentProvider: Send + Sync {
     /// How far an authorisation is by now; changes nothing.
     async fn authorization(&self, reference: &str) -> Outcome<Authorization>;
 
-    /// Makes sure that nothing is reserved, or ever will be, under the key of an authorisation whose
-    /// outcome is not known or whose cardholder never came back. `Some`: the money had been reserved
-    /// before; it still is, and the key stays open.
+    /// Makes sure that nothing is reserved, or ever will be, under the key of an authorisation
+    /// whose outcome is not known or whose cardholder never came back. `Some`: the money had been
+    /// reserved before; it still is, and the key stays open.
     async fn close(&self, key: &str) -> Outcome<Option<Authorization>>;
 
     /// Takes reserved money. A refusal is this try's only: another key may try again.
@@ -154,7 +156,7 @@ pub struct BookingRequest<'a> {
     pub total: Money,
     /// Who flies.
     pub passengers: &'a [Passenger],
-    /// Now; a hold must end after it, and not too long after it.
+    /// Now; a hold that ends long after it is a mistake.
     pub now: Timestamp,
 }
 

@@ -11,13 +11,15 @@ use crate::domain::money::Money;
 /// Longest address of a page for the cardholder.
 const URL_BYTES_MAX: usize = 1024;
 
-const AUTHORIZE: Operation =
+static AUTHORIZE: Operation =
     Operation { name: "authorize", refusals: &["declined", "authentication_failed", "key_closed"] };
-const AUTHORIZATION: Operation = Operation { name: "authorization", refusals: &[] };
-const CLOSE: Operation = Operation { name: "close_authorization", refusals: &[] };
-const CAPTURE: Operation = Operation { name: "capture", refusals: &["capture_failed"] };
-const VOID: Operation = Operation { name: "void", refusals: &[] };
-const REFUND: Operation = Operation { name: "refund", refusals: &[] };
+static AUTHORIZATION: Operation = Operation { name: "authorization", refusals: &[] };
+static CLOSE: Operation = Operation { name: "close_authorization", refusals: &[] };
+static CAPTURE: Operation = Operation { name: "capture", refusals: &["capture_failed"] };
+static VOID: Operation = Operation { name: "void", refusals: &[] };
+static REFUND: Operation = Operation { name: "refund", refusals: &[] };
+
+static OPERATIONS: [&Operation; 6] = [&AUTHORIZE, &AUTHORIZATION, &CLOSE, &CAPTURE, &VOID, &REFUND];
 
 /// The payment provider's API.
 pub struct HttpPayments {
@@ -28,7 +30,7 @@ pub struct HttpPayments {
 impl HttpPayments {
     /// The provider at a base URL, and where it may tell us that something happened.
     pub fn new(base: &str, callback_url: Option<String>) -> Self {
-        Self { api: Api::new("payments", base), callback_url }
+        Self { api: Api::new("payments", base, &OPERATIONS), callback_url }
     }
 
     async fn settle(

@@ -60,6 +60,21 @@ pub static CATALOGUE: &[Metric] = &[
         "Time of a call to another company, by supplier, operation and outcome",
     ),
     metric(
+        "meridian_supplier_breaker_state",
+        Kind::Gauge,
+        "Breaker of a company's operation: 0 closed, 1 half open, 2 open",
+    ),
+    metric(
+        "meridian_supplier_not_tried_total",
+        Kind::Counter,
+        "Calls not made, by supplier, operation and reason: breaker_open, asked_to_wait, full",
+    ),
+    metric(
+        "meridian_supplier_callbacks_total",
+        Kind::Counter,
+        "Callbacks by supplier and outcome: useful, useless, malformed, unproven",
+    ),
+    metric(
         "meridian_booking_transitions_total",
         Kind::Counter,
         "Steps of orders, by the state before and after",

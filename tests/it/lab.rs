@@ -10,7 +10,7 @@ use meridian::catalogue::Profile;
 use meridian::clock::{Clock, Deadline};
 use meridian::demo::postgres::{Keep, Postgres};
 use meridian::node::{Node, NodeConfig, World};
-use meridian::privacy::keys::Keys;
+use meridian::privacy::keys::{self, Keys};
 use meridian::store::{DatabaseUrl, StoreConfig, migrate};
 use meridian::suppliers::CallbackSecrets;
 use meridian::suppliers::sandbox::Sandbox;
@@ -69,7 +69,7 @@ impl Server {
     }
 }
 
-fn install_tls() {
+pub(crate) fn install_tls() {
     // Whoever comes first wins; all of them install the same.
     let _ = rustls::crypto::ring::default_provider().install_default();
 }
@@ -177,10 +177,11 @@ impl Lab {
             }
         });
         let world = world(registry);
-        let suppliers = sandbox(&world.clock, plan.hold).await;
         let dir =
             std::env::temp_dir().join(format!("meridian-lab-{}", uuid::Uuid::new_v4().simple()));
         Keys::make(&dir, registry.all()).unwrap();
+        let secrets = keys::callbacks(&dir).unwrap();
+        let suppliers = sandbox(&world.clock, plan.hold, secrets).await;
         let keys = Arc::new(KeysDir(dir));
         let mut lab = Self { registry, world, database, suppliers, nodes: Vec::new(), keys };
         for (name, listener) in listeners {
@@ -249,11 +250,11 @@ impl Lab {
     }
 }
 
-pub(crate) async fn sandbox(clock: &Clock, hold: Duration) -> String {
+pub(crate) async fn sandbox(clock: &Clock, hold: Duration, secrets: CallbackSecrets) -> String {
     install_tls();
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
-    let sandbox = Sandbox::new(clock.clone(), hold, CallbackSecrets::default(), 0);
+    let sandbox = Sandbox::new(clock.clone(), hold, secrets, 0);
     tokio::spawn(sandbox.serve(listener, std::future::pending()));
     url
 }

@@ -7,6 +7,7 @@
 
 mod asker;
 mod lab;
+mod recorder;
 
 #[path = "../chaos/chance.rs"]
 #[expect(dead_code, reason = "chaos needs more of it")]
@@ -20,13 +21,17 @@ mod wire;
 mod accounts;
 mod audit;
 mod booking;
+mod callbacks;
 mod idempotency;
 mod input;
 mod lifecycle;
 mod links;
 mod moving;
+mod nonsense;
 mod origins;
+mod outage;
 mod processes;
+mod protocol;
 mod residence;
 mod runbooks;
 mod saga;

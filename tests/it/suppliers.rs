@@ -11,12 +11,17 @@ use meridian::suppliers::airline::HttpAirline;
 use meridian::suppliers::payments::HttpPayments;
 use meridian::suppliers::sandbox::HOLD;
 use meridian::suppliers::{
-    Airline, AuthorizationStatus, Booked, Booking, BookingRequest, Outcome, PaymentProvider, Reason,
+    Airline, AuthorizationStatus, Booked, Booking, BookingRequest, CallbackSecrets, Outcome,
+    PaymentProvider, Reason,
 };
 use reqwest::Client;
 use serde_json::{Value, json};
 
-use crate::lab::{sandbox, until};
+use crate::lab::{install_tls, sandbox, until};
+use crate::processes::{Killed, meridian, run, words};
+
+/// Where to call back; without a secret the sandbox never does.
+const NOWHERE: &str = "http://127.0.0.1:9/v1/callbacks";
 
 /// Both companies, as a node sees them.
 pub(crate) struct Companies {
@@ -26,8 +31,8 @@ pub(crate) struct Companies {
 }
 
 impl Companies {
-    async fn open() -> Self {
-        let url = sandbox(&Clock::default(), HOLD).await;
+    pub(crate) async fn open() -> Self {
+        let url = sandbox(&Clock::default(), HOLD, CallbackSecrets::default()).await;
         Self::at(&url, &url)
     }
 
@@ -35,8 +40,8 @@ impl Companies {
     pub(crate) fn at(url: &str, sandbox: &str) -> Self {
         Self {
             url: sandbox.to_owned(),
-            payments: HttpPayments::new(url, None),
-            airline: HttpAirline::new(url, None),
+            payments: HttpPayments::new(url, Some(NOWHERE.to_owned())),
+            airline: HttpAirline::new(url, Some(NOWHERE.to_owned())),
         }
     }
 
@@ -355,10 +360,12 @@ async fn every_kind_of_trouble_is_unknown_and_done_once_at_most() {
     let they = Companies::open().await;
     let modes = ["lost_reply", "lost_request", "error", "unavailable", "too_many", "in_flight"];
     for (nth, mode) in modes.iter().chain(&modes).enumerate() {
+        let they = Companies::at(&they.url, &they.url);
         let key = format!("{nth}:book");
         they.fault(json!({ "operation": "book", "mode": mode })).await;
         assert_eq!(they.ask(&key, "Lovelace", false).await, Outcome::Unknown, "{mode}");
-        made(they.ask(&key, "Lovelace", false).await);
+        // Somebody else, who does not know that the airline asked for time.
+        made(Companies::at(&they.url, &they.url).ask(&key, "Lovelace", false).await);
     }
     assert_eq!(they.journal("").await["done"]["book"], modes.len() * 2);
     they.fault(json!({ "operation": "book", "mode": "refuse" })).await;
@@ -383,4 +390,29 @@ async fn a_booking_that_timed_out_was_made_once() {
     }
     made(they.ask("o:book", "TIMEOUT", false).await);
     assert_eq!(they.journal("").await["done"]["book"], 1);
+}
+
+#[tokio::test]
+async fn a_sandbox_goes_wrong_as_its_command_line_says() {
+    let mut command = meridian();
+    command.args(["sandbox", "--listen", "127.0.0.1:0", "--fault-seed", "7"]);
+    command.args(["--fault", "book:refuse=1", "--fault", "error=0.2"]);
+    let (_sandbox, line) = Killed::start_until(&mut command, "listening on ");
+    install_tls();
+    let url = line.trim_start_matches("listening on ");
+    let mut outcomes = Vec::new();
+    for nth in 0..40 {
+        let they = Companies::at(url, url);
+        outcomes.push(they.ask(&format!("{nth}:book"), "Lovelace", false).await);
+    }
+    let refused = Outcome::Refused(Reason::SoldOut);
+    let count = |wanted: &Outcome<Booking>| outcomes.iter().filter(|it| *it == wanted).count();
+    let (no, unknown) = (count(&refused), count(&Outcome::Unknown));
+    assert_eq!(no + unknown, 40);
+    assert!((1..20).contains(&unknown), "{unknown} of 40 went wrong");
+    for wrong in ["book:fly=1", "refuse", "book:refuse=2", "void:refuse=0.1"] {
+        let usage = run(meridian().args(["sandbox", "--fault", wrong]));
+        assert_eq!(usage.status.code(), Some(64), "{wrong}");
+        assert!(words(&usage).contains("lost_reply=0.05"), "{}", words(&usage));
+    }
 }

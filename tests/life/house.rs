@@ -112,7 +112,9 @@ impl House {
             let given = self.dir.join(format!("keys-{region}"));
             if all.join(&own).exists() {
                 fs::create_dir_all(&given).unwrap();
-                for key in ["offer.key", "directory.key", own.as_str()] {
+                let callbacks = ["callbacks-payments.key", "callbacks-airline.key"];
+                let shared = ["offer.key", "directory.key"].into_iter().chain(callbacks);
+                for key in shared.chain([own.as_str()]) {
                     fs::copy(all.join(key), given.join(key)).unwrap();
                 }
             }

@@ -60,7 +60,16 @@ static ROOMS: &[Room] = &[
     room("web", &[FLOOR, FEATURES, &["http"]]),
     room(
         "config",
-        &[&["regions", "geo_routing", "domain", "clock", "telemetry", "store", "catalogue"]],
+        &[&[
+            "regions",
+            "geo_routing",
+            "domain",
+            "clock",
+            "telemetry",
+            "store",
+            "catalogue",
+            "suppliers",
+        ]],
     ),
     room("node", &[ALL]),
     room("demo", &[ALL]),

@@ -62,6 +62,7 @@ pub(super) struct Books {
     pub(super) made: HashMap<(Company, String), String>,
     pub(super) faults: Faults,
     count: u64,
+    lost: u64,
 }
 
 impl Books {
@@ -77,6 +78,7 @@ impl Books {
             made: HashMap::new(),
             faults: Faults::new(seed),
             count: 0,
+            lost: 0,
         }
     }
 
@@ -84,6 +86,12 @@ impl Books {
     pub(super) fn next(&mut self) -> u64 {
         self.count += 1;
         self.count
+    }
+
+    /// Whether the connection is cut this time: every second lost answer.
+    pub(super) fn cut_this_time(&mut self) -> bool {
+        self.lost += 1;
+        self.lost.is_multiple_of(2)
     }
 
     pub(super) fn count_asked(&mut self, operation: &'static str) {

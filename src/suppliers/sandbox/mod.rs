@@ -144,11 +144,10 @@ impl Sandbox {
         let Some(key) = &call.key else {
             return answer(refused(StatusCode::BAD_REQUEST, "idempotency_key_missing"));
         };
-        let struck = match self.meet(call.operation).await {
-            Ok(struck) => struck,
-            Err(response) => return response,
-        };
-        let mode = struck.map(|struck| struck.mode);
+        let mode = self.meet(call.operation).await;
+        if let Some(response) = ended(mode) {
+            return response;
+        }
         let (reply, asked) = {
             let mut books = self.lock();
             if let Some(url) = &call.callback_url {
@@ -174,11 +173,10 @@ impl Sandbox {
         body: &Value,
         look: impl FnOnce(&mut Books) -> Reply,
     ) -> Response {
-        let struck = match self.meet(operation).await {
-            Ok(struck) => struck,
-            Err(response) => return response,
-        };
-        let mode = struck.map(|struck| struck.mode);
+        let mode = self.meet(operation).await;
+        if let Some(response) = ended(mode) {
+            return response;
+        }
         let reply = match mode {
             Some(Mode::Refuse) => refusal(operation).expect("it was planned"),
             Some(Mode::PriceChange) => airline::price_changed(body),
@@ -187,37 +185,22 @@ impl Sandbox {
         self.deliver(reply, mode)
     }
 
-    /// What a call meets before anything is done: a delay, or an end.
-    async fn meet(&self, operation: &'static str) -> Result<Option<Struck>, Response> {
+    /// How a call goes wrong; a slow one waits here.
+    async fn meet(&self, operation: &'static str) -> Option<Mode> {
         let struck = {
             let mut books = self.lock();
             books.count_asked(operation);
             books.faults.strike(operation)
         };
-        let failed = |status, code| Err(answer(refused(status, code)));
-        match struck.map(|struck| (struck.mode, struck.ms)) {
-            Some((Mode::Slow, ms)) => delay(Duration::from_millis(ms)).await,
-            Some((Mode::LostRequest, _)) => return Err(cut()),
-            Some((Mode::Error, _)) => return failed(StatusCode::INTERNAL_SERVER_ERROR, "error"),
-            Some((Mode::Unavailable, _)) => {
-                return failed(StatusCode::SERVICE_UNAVAILABLE, "unavailable");
-            }
-            Some((Mode::InFlight, _)) => {
-                return failed(StatusCode::CONFLICT, "idempotency_in_flight");
-            }
-            Some((Mode::TooMany, _)) => {
-                let mut response = answer(refused(StatusCode::TOO_MANY_REQUESTS, "too_many"));
-                response.headers_mut().insert("retry-after", HeaderValue::from_static("1"));
-                return Err(response);
-            }
-            _ => {}
+        if let Some(Struck { mode: Mode::Slow, ms }) = struck {
+            delay(Duration::from_millis(ms)).await;
         }
-        Ok(struck)
+        struck.map(|struck| struck.mode)
     }
 
     fn deliver(&self, reply: Reply, mode: Option<Mode>) -> Response {
         match mode {
-            Some(Mode::LostReply) if self.lock().next().is_multiple_of(2) => cut(),
+            Some(Mode::LostReply) if self.lock().cut_this_time() => cut(),
             Some(Mode::LostReply) => lost(),
             _ => answer(reply),
         }
@@ -234,6 +217,28 @@ impl Sandbox {
             (url, books.faults.strike("callback"))
         };
         self.messenger.tell(company, url, kind, key, struck);
+    }
+}
+
+/// The end of a call for which nothing is done.
+fn ended(mode: Option<Mode>) -> Option<Response> {
+    let failed = |status, code| Some(answer(refused(status, code)));
+    match mode? {
+        Mode::LostRequest => Some(cut()),
+        Mode::Error => failed(StatusCode::INTERNAL_SERVER_ERROR, "error"),
+        Mode::Unavailable => failed(StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
+        Mode::InFlight => failed(StatusCode::CONFLICT, "idempotency_in_flight"),
+        Mode::TooMany => {
+            let mut response = answer(refused(StatusCode::TOO_MANY_REQUESTS, "too_many"));
+            response.headers_mut().insert("retry-after", HeaderValue::from_static("1"));
+            Some(response)
+        }
+        Mode::Slow
+        | Mode::LostReply
+        | Mode::Refuse
+        | Mode::PriceChange
+        | Mode::Duplicate
+        | Mode::Reordered => None,
     }
 }
 
