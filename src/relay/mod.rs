@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use meridian_regions::RegionId;
 
 use crate::clock::{Clock, Deadline};
-use crate::domain::event::Event;
+use crate::domain::event::{Event, EventId};
 use crate::store::relay::{FannedOut, Message, Place, Relayed};
 use crate::store::release::Never;
 use crate::store::{Abort, Error, Store};
@@ -26,15 +26,21 @@ const PATIENCE: Duration = Duration::from_secs(3);
 /// Where events go besides webhooks: the event stream. It holds ids only, as webhooks do.
 #[async_trait]
 pub trait EventSink: Send + Sync {
-    /// Takes events, in this order. An error, or silence, means that some may have been taken: all
-    /// are published again, each with the same id.
+    /// Takes events, those of one order in the order in which they are given: of an order whose
+    /// event it could not take, it takes no later one. What it does not say it has taken is
+    /// published again, with the same id.
     async fn publish(&self, events: &[Event]) -> Result<(), NotPublished>;
 }
 
-/// Why a sink did not take events, in a word or two; no event's content.
-#[derive(Debug, thiserror::Error)]
-#[error("the event stream did not take them: {0}")]
-pub struct NotPublished(pub String);
+/// A sink did not take everything.
+#[derive(Debug, Default, thiserror::Error)]
+#[error("the event stream did not take everything: {why}")]
+pub struct NotPublished {
+    /// Why, in a word or two; no event's content.
+    pub why: String,
+    /// What it has taken all the same.
+    pub taken: Vec<EventId>,
+}
 
 /// Relays what happened to one region's orders.
 #[derive(Clone)]
@@ -143,8 +149,7 @@ impl Relay {
     pub async fn stream(&self, turn: &mut Turn) -> Result<Batch, RelayError> {
         let Some(sink) = &self.sink else { return Ok(Batch::Relayed(0)) };
         let most = i64::try_from(BATCH_MAX).expect("a small number");
-        let (home, epoch) = (self.home, turn.epoch);
-        let (events, place) = self.store.fresh().stream_next(home, turn.place, most).await?;
+        let (events, place) = self.store.fresh().stream_next(self.home, turn.place, most).await?;
         let relayed = events.len();
         if relayed == 0 {
             turn.place = Place::START;
@@ -154,18 +159,35 @@ impl Relay {
         let started = Clock::instant();
         let published = tokio::time::timeout(self.lease / 2, sink.publish(&events)).await;
         metrics::histogram!("meridian_stream_publish_duration_seconds").record(started.elapsed());
-        published.map_err(|_| NotPublished("no answer".into()))??;
-        let events = Arc::new(events);
-        let taken = self
-            .store
+        let silence = |_| Err(NotPublished { why: "no answer".into(), taken: Vec::new() });
+        match published.unwrap_or_else(silence) {
+            Ok(()) => {
+                let taken = events.iter().map(|event| event.id).collect();
+                let kept = self.take_off(turn, taken).await?;
+                turn.go_on(place, relayed);
+                Ok(if kept { Batch::Relayed(relayed) } else { Batch::Lost })
+            }
+            Err(error) => {
+                if !error.taken.is_empty() && !self.take_off(turn, error.taken.clone()).await? {
+                    return Ok(Batch::Lost);
+                }
+                // The last order may go on in the next batch, and must not overtake itself.
+                turn.go_on(place.of_next_order(), relayed);
+                Err(error.into())
+            }
+        }
+    }
+
+    /// Takes published events off the stream's queue; `false` when the turn is over.
+    async fn take_off(&self, turn: &Turn, taken: Vec<EventId>) -> Result<bool, Error> {
+        let (home, epoch, taken) = (self.home, turn.epoch, Arc::new(taken));
+        self.store
             .tx("stream_taken", Deadline::after(PATIENCE), |tx| {
-                let events = Arc::clone(&events);
-                async move { Ok::<_, Abort<Never>>(tx.stream_taken(home, epoch, &events).await?) }
+                let taken = Arc::clone(&taken);
+                async move { Ok::<_, Abort<Never>>(tx.stream_taken(home, epoch, &taken).await?) }
             })
             .await
-            .map_err(Abort::into_error)?;
-        turn.go_on(place, relayed);
-        Ok(if taken { Batch::Relayed(relayed) } else { Batch::Lost })
+            .map_err(Abort::into_error)
     }
 }
 

@@ -12,7 +12,7 @@ use super::release::Never;
 use super::tx::Words;
 use super::{Abort, Error, Reader, Store, Tx, sql};
 use crate::clock::Deadline;
-use crate::domain::event::Event;
+use crate::domain::event::{Event, EventId};
 use crate::domain::ids::{OrderId, TravellerId};
 
 /// What one node of a region relays at a time.
@@ -44,6 +44,11 @@ pub struct Place {
 impl Place {
     /// Before every order.
     pub const START: Self = Self { order: Uuid::nil(), seq: -1 };
+
+    /// Behind everything of the order that it stands in.
+    pub fn of_next_order(self) -> Self {
+        Self { seq: i64::MAX, ..self }
+    }
 
     fn after(order: OrderId, seq: i64) -> Self {
         Self { order: order.uuid(), seq }
@@ -188,10 +193,10 @@ impl Tx {
         &self,
         home: RegionId,
         epoch: i64,
-        events: &[Event],
+        events: &[EventId],
     ) -> Result<bool, Error> {
-        let orders: Vec<Uuid> = events.iter().map(|event| event.id.about).collect();
-        let seqs: Vec<i64> = events.iter().map(|event| event.id.seq).collect();
+        let orders: Vec<Uuid> = events.iter().map(|event| event.about).collect();
+        let seqs: Vec<i64> = events.iter().map(|event| event.seq).collect();
         let params: &Params<'_> = &[&home.locality, &epoch, &orders, &seqs];
         let row = self.one(&sql::relay::stream_taken, params).await?;
         Ok(row.get::<_, i64>("held") == 1)

@@ -40,6 +40,10 @@ impl Target {
         if text.len() > URL_BYTES_MAX {
             return Err(Forbidden("2048 bytes at most"));
         }
+        // Some read these as nothing, others as a slash; whoever means well writes neither.
+        if text.chars().any(|c| c == '\\' || c.is_whitespace() || c.is_control()) {
+            return Err(Forbidden("an address without spaces and backslashes"));
+        }
         let url =
             Url::parse(text).map_err(|_| Forbidden("an address such as https://host/path"))?;
         let host = url.host_str().unwrap_or_default();

@@ -54,9 +54,10 @@ pub(super) async fn stream(relay: Relay, look_every: Duration, stop: Cancellatio
             Err(RelayError::Store(error)) => report("stream", &error),
             Err(RelayError::Sink(error)) => {
                 // The turn stays this node's, as long as it renews it: another's sink is no better.
-                tracing::warn!(%error, "the event stream will be tried again");
+                tracing::warn!(%error, taken = error.taken.len(), "the stream will be tried again");
+                pause = if error.taken.is_empty() { pause * 2 } else { look_every };
+                pause = pause.min(PAUSE_MAX);
                 watch.rest = Some(pause);
-                pause = (pause * 2).min(PAUSE_MAX);
             }
         }
     }

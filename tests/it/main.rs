@@ -11,6 +11,7 @@ mod lab;
 mod accounts;
 mod audit;
 mod booking;
+mod endpoints;
 mod idempotency;
 mod input;
 mod lifecycle;
