@@ -19,6 +19,7 @@ mod moving;
 mod origins;
 mod processes;
 mod receiver;
+mod relay;
 mod residence;
 mod runbooks;
 mod saga;
