@@ -2,6 +2,7 @@
 //! Nothing is posted inside a transaction; what is not written is tried again, with the same id.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -110,8 +111,7 @@ impl Answer {
 }
 
 impl Deliverer {
-    /// A deliverer with connections of its own. No proxy stands between the address that was
-    /// checked and the one that is called, and no answer leads anywhere else.
+    /// A deliverer with connections of its own.
     pub fn new(
         store: Store,
         keys: Keys,
@@ -120,16 +120,7 @@ impl Deliverer {
         node: String,
         reach: Reach,
     ) -> Self {
-        let client = Client::builder()
-            .timeout(TRY_PATIENCE)
-            .connect_timeout(CONNECT_PATIENCE)
-            .redirect(Policy::none())
-            .no_proxy()
-            .dns_resolver(std::sync::Arc::new(Guard(reach)))
-            .pool_max_idle_per_host(1)
-            .build()
-            .expect("the TLS provider was installed at start");
-        Self { store, keys, clock, home, node, reach, client }
+        Self { store, keys, clock, home, node, reach, client: client(reach) }
     }
 
     /// Takes what is due and may be tried now.
@@ -242,6 +233,20 @@ impl Deliverer {
     }
 }
 
+/// No proxy stands between the address that was looked at and the one that is called, and no answer
+/// leads anywhere else.
+fn client(reach: Reach) -> Client {
+    Client::builder()
+        .timeout(TRY_PATIENCE)
+        .connect_timeout(CONNECT_PATIENCE)
+        .redirect(Policy::none())
+        .no_proxy()
+        .dns_resolver(Arc::new(Guard(reach)))
+        .pool_max_idle_per_host(1)
+        .build()
+        .expect("the TLS provider was installed at start")
+}
+
 /// The other side said that nothing is wanted there any more.
 pub const GONE: &str = "gone";
 
@@ -305,6 +310,48 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert(RETRY_AFTER, retry_after.parse().expect("a header"));
         headers
+    }
+
+    #[tokio::test]
+    async fn a_name_that_leads_inside_is_not_connected_to() {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
+        let url = format!("http://localhost:{}/", listener.local_addr().expect("bound").port());
+        let refused = client(Reach::World).post(&url).send().await.expect_err("it leads inside");
+        assert_eq!(silence(&refused), "forbidden");
+        // The listener has heard of nobody; whoever may reach it is the first.
+        let (reached, heard) = tokio::join!(
+            tokio::time::timeout(Duration::from_secs(1), client(Reach::Anywhere).post(&url).send()),
+            listener.accept(),
+        );
+        assert!(reached.is_err() && heard.is_ok(), "it accepts, and says nothing");
+    }
+
+    #[test]
+    fn the_document_shows_what_is_sent() {
+        let document = include_str!("../../docs/webhooks.md");
+        let registry = meridian_regions::Registry::embedded().expect("embedded regions");
+        let home = registry.by_name("eu-central").expect("a shipped region");
+        let about = Uuid::from_u128(0x0123_4567_89ab_cdef_0123_4567_89ab_cdef);
+        let order = crate::domain::ids::OrderId::from_parts(home, about);
+        let at: Timestamp = "2026-11-01T10:00:00Z".parse().expect("a time");
+        let event = Event::of_order(order, 2, "order.confirmed", "confirmed".into(), at);
+        let secret = Secret::parse("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").expect("a secret");
+        let (id, body) = (event.id.to_string(), event.body());
+        let signature = signatures(&[secret], &id, at, &body);
+        for line in [
+            format!("{ID}: {id}"),
+            format!("{TIMESTAMP}: {}", at.as_second()),
+            format!("{SIGNATURE}: {signature}"),
+            String::from_utf8(body).expect("JSON is text"),
+        ] {
+            assert!(document.lines().any(|it| it == line), "write: {line}");
+        }
+        let mut names = crate::domain::event::names();
+        names.push(crate::domain::event::PING);
+        for name in names {
+            assert!(document.contains(&format!("`{name}`")), "explain {name}");
+        }
     }
 
     #[test]

@@ -216,7 +216,7 @@ async fn row_22_deliverer_killed_between_post_and_mark_posts_again_with_the_same
     assert_eq!(receiver.names()[1..], TICKETED);
     assert_eq!((receiver.seen().len(), receiver.firsts().len()), (6, 5));
 
-    // It was not killed but asleep: what it posts now is what it posted before, and it marks nothing.
+    // It was not killed but asleep: it posts what it posted before, and it marks nothing.
     let asleep = deliverer(&lab, "first");
     let endpoints = asleep.open(&zombie).await.unwrap();
     let endpoint = &endpoints[&zombie[0].endpoint];
