@@ -18,7 +18,7 @@ use crate::orders::driver::Driver;
 use crate::orders::{LEASE, Orders};
 use crate::places::PlaceIndex;
 use crate::privacy::keys::Keys;
-use crate::relay::{EventSink, Relay};
+use crate::relay::{self, EventSink, Relay};
 use crate::search::Finder;
 use crate::store::release::Release;
 use crate::store::{Error, Store, StoreConfig, migrate};
@@ -226,7 +226,7 @@ impl Node {
 /// What takes events out of the house.
 fn tellers(api: &Api, config: &NodeConfig) -> (Relay, Deliverer) {
     let (store, home, node) = (api.store.clone(), config.region, config.name.clone());
-    let (lease, sink) = (config.lease, config.sink.clone());
+    let (lease, sink) = (relay::LEASE, config.sink.clone());
     let relay = Relay { store: store.clone(), home, node: node.clone(), lease, sink };
     let (keys, clock) = (config.keys.clone(), api.finder.clock.clone());
     (relay, Deliverer::new(store, keys, clock, home, node, config.reach))

@@ -18,6 +18,9 @@ use crate::store::relay::{FannedOut, Message, Place, Relayed};
 use crate::store::release::Never;
 use crate::store::{Abort, Error, Store};
 
+/// How long another node waits for a sign of life of the one whose turn it is. A sink has half of
+/// it for a batch.
+pub const LEASE: Duration = Duration::from_secs(10);
 /// Messages of one batch.
 pub const BATCH_MAX: usize = 500;
 /// Longest that a transaction may take.
@@ -51,7 +54,7 @@ pub struct Relay {
     pub home: RegionId,
     /// This node's name, under which it holds leases.
     pub node: String,
-    /// How long another node waits for a sign of life.
+    /// How long another node waits for a sign of life; usually [`LEASE`].
     pub lease: Duration,
     /// The event stream, if there is one.
     pub sink: Option<Arc<dyn EventSink>>,

@@ -7,7 +7,7 @@ use meridian::webhooks::guard::Reach;
 use serde_json::{Value, json};
 
 use crate::asker::{Person, hold, id, new_key};
-use crate::lab::{Lab, Plan, count, until};
+use crate::lab::{Lab, Plan, count, sql, until};
 use crate::receiver::{Manner, Receiver};
 use crate::webhooks::{TICKETED, no_more_waiting, reaching};
 
@@ -168,6 +168,23 @@ async fn those_who_never_answer_keep_nobody_else_waiting() {
     assert_eq!(fast.names(), TICKETED);
     assert!(seen.iter().all(|received| received.is_signed_with(&hook.secret)));
     assert!(mute.seen().len() <= 4, "a host has a lane, and a lane has room for four");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_settled_a_month_ago_is_forgotten_and_nothing_else() {
+    let lab = Lab::plan(reaching()).await;
+    let ada = Person::berliner(&lab).await;
+    let receiver = Receiver::start().await;
+    let hook = ada.hook(&receiver.url).await;
+    ada.ticket(&lab, "Lovelace").await;
+    receiver.wait(5).await;
+    ada.newest(&hook, "delivered", |it| it["state"] == "delivered").await;
+    let kept = "SELECT count(*) FROM webhook_delivery WHERE due_at > now() + interval '29 days'";
+    assert_eq!(count(&lab.database, kept).await, 5);
+    let month = "UPDATE webhook_delivery SET due_at = now() - interval '1 second' WHERE seq < 3";
+    sql(&lab.database, month).await;
+    until("it is forgotten", || async { ada.deliveries(&hook).await.len() == 2 }).await;
+    assert_eq!(receiver.seen().len(), 5, "and was not sent again");
 }
 
 #[tokio::test(flavor = "multi_thread")]
