@@ -334,8 +334,7 @@ async fn a_stream_that_is_down_holds_no_webhook_up_and_misses_nothing() {
     until("the stream has everything", || async { tape.ids().len() >= 5 }).await;
     assert_eq!(tape.names(), TICKETED);
     until("its queue is empty", || async { waiting(&lab, "stream_queue").await == 0 }).await;
-    let bodies: Vec<Vec<u8>> =
-        tape.taken.lock().unwrap().iter().map(|event| event.body()).collect();
+    let bodies: Vec<Vec<u8>> = tape.taken.lock().unwrap().iter().map(Event::body).collect();
     let sent: Vec<Vec<u8>> = receiver.seen().into_iter().map(|received| received.bytes).collect();
     assert_eq!(bodies, sent, "the stream is told the same, to the byte");
     let cancel = format!("/v1/orders/{order}/cancel");
