@@ -18,6 +18,7 @@ pub mod residence;
 pub mod serve;
 pub mod sessions;
 pub mod travellers;
+pub mod webhooks;
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -44,6 +45,7 @@ use crate::places::PlaceIndex;
 use crate::search::Finder;
 use crate::store::Store;
 use crate::travellers::Travellers;
+use crate::webhooks::Webhooks;
 
 /// Largest body of a request.
 pub const BODY_BYTES_MAX: usize = 64 * 1024;
@@ -70,6 +72,8 @@ pub struct Rooms {
     pub travellers: Travellers,
     /// Orders at home here.
     pub orders: Orders,
+    /// Webhooks of travellers at home here.
+    pub webhooks: Webhooks,
     /// Set while the node says good-bye: ready no more, still answering.
     pub draining: AtomicBool,
     /// Where our pages are served besides regions.
@@ -122,6 +126,12 @@ fn described() -> OpenApiRouter<Api> {
         .routes(routes!(payments::pay))
         .routes(routes!(callbacks::payments))
         .routes(routes!(callbacks::airline))
+        .routes(routes!(webhooks::list, webhooks::register))
+        .routes(routes!(webhooks::delete))
+        .routes(routes!(webhooks::rotate))
+        .routes(routes!(webhooks::ping))
+        .routes(routes!(webhooks::deliveries))
+        .routes(routes!(webhooks::redeliver))
         .routes(routes!(health::livez))
         .routes(routes!(health::readyz))
         .routes(routes!(health::startupz))

@@ -11,9 +11,11 @@ use meridian::clock::{Clock, Deadline};
 use meridian::demo::postgres::{Keep, Postgres};
 use meridian::node::{Node, NodeConfig, World};
 use meridian::privacy::keys::{self, Keys};
+use meridian::relay::EventSink;
 use meridian::store::{DatabaseUrl, StoreConfig, migrate};
 use meridian::suppliers::CallbackSecrets;
 use meridian::suppliers::sandbox::Sandbox;
+use meridian::webhooks::guard::Reach;
 use meridian_regions::{RegionId, Registry};
 use tokio::net::TcpListener;
 
@@ -129,6 +131,8 @@ pub(crate) struct Plan {
     pub(crate) page_origins: Vec<String>,
     /// Where the nodes find the database's server, if not at its own socket.
     pub(crate) database_at: Option<SocketAddr>,
+    pub(crate) reach: Reach,
+    pub(crate) sink: Option<Arc<dyn EventSink>>,
 }
 
 impl Default for Plan {
@@ -141,6 +145,8 @@ impl Default for Plan {
             head_patience: Duration::from_secs(60),
             page_origins: Vec::new(),
             database_at: None,
+            reach: Reach::World,
+            sink: None,
         }
     }
 }
@@ -191,6 +197,12 @@ impl Lab {
         lab
     }
 
+    /// One more node of a region, beside those that the house has.
+    pub(crate) async fn another(&self, name: &str, plan: &Plan) -> Node {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        self.node(name, listener, plan).await
+    }
+
     async fn node(&self, name: &str, listener: TcpListener, plan: &Plan) -> Node {
         let region = self.region(name);
         let keys = Keys::load(&self.keys.0, region).unwrap();
@@ -209,6 +221,8 @@ impl Lab {
             look_every: Duration::from_millis(100),
             head_patience: plan.head_patience,
             page_origins: plan.page_origins.clone(),
+            reach: plan.reach,
+            sink: plan.sink.clone(),
             ..NodeConfig::new(region, store, keys, &self.suppliers)
         };
         Node::start(&self.world, config, listener).await.unwrap()
