@@ -1,5 +1,5 @@
 //! Two relays that know nothing of each other publish the same orders, forget what they did, and
-//! meet failing brokers, all by chance. What a reader works on is in order all the same.
+//! meet failing brokers, all by chance. No event is in the log before its order's earlier ones.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -18,6 +18,11 @@ const ORDERS: usize = 20;
 const EVENTS: usize = 8;
 /// Events of an order that a call publishes at most.
 const BATCH_MAX: usize = 4;
+/// Rounds of trouble, and calls of a relay in one.
+const ROUNDS: u64 = 3;
+const CALLS: usize = 3;
+const TOPICS: &[&str] = &["meridian.order", "meridian.payment"];
+const PARTITIONS: i32 = 2;
 /// What brokers say in their bad moments.
 const SAYINGS: &[RDKafkaRespErr] = &[
     RDKafkaRespErr::RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION,
@@ -28,6 +33,8 @@ const SAYINGS: &[RDKafkaRespErr] = &[
     RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN_PRODUCER_ID,
     RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED,
 ];
+
+type Cluster = MockCluster<'static, DefaultProducerContext>;
 
 /// Chance that can be had again (SplitMix64).
 struct Chance(u64);
@@ -47,11 +54,15 @@ fn events_of(order: usize) -> Vec<Event> {
     (0..EVENTS).map(|seq| event(&key, i64::try_from(seq).unwrap(), kind(seq))).collect()
 }
 
-/// Publishes all orders from their beginning, now and then forgetting how far it was.
-async fn relay(stream: &EventStream, mut chance: Chance) {
+/// Publishes all orders from their beginning, now and then forgetting how far it was; ends early
+/// after some calls.
+async fn relay(stream: &EventStream, mut chance: Chance, calls_max: usize) {
     let orders: Vec<Vec<Event>> = (0..ORDERS).map(events_of).collect();
     let mut done = [0; ORDERS];
-    while done.iter().any(|it| *it < EVENTS) {
+    for _ in 0..calls_max {
+        if done.iter().all(|it| *it == EVENTS) {
+            return;
+        }
         let mut batch = Vec::new();
         for (order, events) in orders.iter().enumerate() {
             let end = EVENTS.min(done[order] + chance.below(BATCH_MAX + 1));
@@ -74,65 +85,81 @@ async fn relay(stream: &EventStream, mut chance: Chance) {
     }
 }
 
-/// Makes brokers fail until told to stop.
-async fn trouble(
-    cluster: &MockCluster<'static, DefaultProducerContext>,
-    mut chance: Chance,
-    mut stop: watch::Receiver<bool>,
-) {
-    let mut rounds = 0;
+/// Makes brokers fail, one way after another, until told to stop.
+async fn trouble(cluster: &Cluster, mut chance: Chance, mut stop: watch::Receiver<bool>) {
     while !*stop.borrow() {
-        match chance.below(4) {
-            // The first rounds are the worst; later ones let the relays come to an end.
-            _ if rounds > 40 => {}
+        match chance.below(5) {
             0 => {
                 let said: Vec<_> =
                     (0..=chance.below(3)).map(|_| SAYINGS[chance.below(SAYINGS.len())]).collect();
                 cluster.request_errors(RDKafkaApiKey::Produce, &said);
             }
             1 => {
-                let slow = [0, 0, 20, 1500][chance.below(4)];
+                let slow = [20, 500, 1500][chance.below(3)];
                 cluster.broker_round_trip_time(-1, Duration::from_millis(slow)).unwrap();
             }
-            2 => cluster.broker_down(1).unwrap(),
-            _ => cluster.broker_up(-1).unwrap(),
+            // Of one topic, of the other, of both.
+            _ => cluster.broker_down([1, 2, -1][chance.below(3)]).unwrap(),
         }
-        rounds += 1;
-        if rounds > 40 {
-            cluster.broker_up(-1).unwrap();
-            cluster.broker_round_trip_time(-1, Duration::ZERO).unwrap();
-        }
-        let _ = tokio::time::timeout(Duration::from_millis(150), stop.changed()).await;
+        let lasts = Duration::from_millis([100, 500, 2500][chance.below(3)]);
+        let _ = tokio::time::timeout(lasts, stop.changed()).await;
+        heal(cluster);
     }
+}
+
+fn heal(cluster: &Cluster) {
     cluster.broker_up(-1).unwrap();
     cluster.broker_round_trip_time(-1, Duration::ZERO).unwrap();
     cluster.clear_request_errors(RDKafkaApiKey::Produce);
 }
 
+/// Two relays that work beside each other, until both have come to an end.
+async fn relays(brokers: &str, seed: u64, calls_max: usize) {
+    let (one, other) = (short_stream(brokers), short_stream(brokers));
+    tokio::join!(relay(&one, Chance(seed), calls_max), relay(&other, Chance(seed + 1), calls_max));
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn whatever_fails_and_whoever_dies_the_first_of_each_id_is_in_order() {
+async fn whatever_fails_and_whoever_dies_no_event_is_ahead_of_its_order() {
     let seed = std::env::var("SEED").map_or(1, |seed| seed.parse().unwrap());
-    let cluster = MockCluster::new(1).unwrap();
-    for topic in ["meridian.order", "meridian.payment"] {
-        cluster.create_topic(topic, 4, 1).unwrap();
+    // Each topic has a broker of its own, so that one can be written to and the other cannot.
+    let cluster = Cluster::new(2).unwrap();
+    for (topic, leader) in TOPICS.iter().zip(1..) {
+        cluster.create_topic(topic, PARTITIONS, 1).unwrap();
+        for partition in 0..PARTITIONS {
+            cluster.partition_leader(topic, partition, Some(leader)).unwrap();
+        }
     }
     let brokers = cluster.bootstrap_servers();
-    let (one, other) = (short_stream(&brokers), short_stream(&brokers));
-    let (stop, stopped) = watch::channel(false);
-    let relays = async {
-        tokio::join!(relay(&one, Chance(seed)), relay(&other, Chance(!seed)));
-        stop.send_replace(true);
-    };
-    tokio::join!(relays, trouble(&cluster, Chance(seed ^ 7), stopped));
+    for round in 0..ROUNDS {
+        let (stop, stopped) = watch::channel(false);
+        let seed = seed * 1000 + round;
+        let troubled = async {
+            relays(&brokers, seed, CALLS).await;
+            stop.send_replace(true);
+        };
+        tokio::join!(troubled, trouble(&cluster, Chance(!seed), stopped));
+        // Nothing is under way: across topics, too, an order's events are all up to some number.
+        let held = log::once(log::read(&brokers, TOPICS, &[]));
+        for order in 0..ORDERS {
+            let key = format!("ord_{order}");
+            let of_order = held.iter().filter(|read| read.key == key);
+            let seqs: BTreeSet<i64> = of_order.map(|read| read.seq).collect();
+            let whole = seqs.iter().copied().eq(0..i64::try_from(seqs.len()).unwrap());
+            assert!(whole, "{key} has {seqs:?} in the log, seed {seed}");
+        }
+    }
+    relays(&brokers, seed, usize::MAX).await;
     let events: Vec<Event> = (0..ORDERS).flat_map(events_of).collect();
-    let held = log::read(&brokers, &["meridian.order", "meridian.payment"], &events);
+    let held = log::read(&brokers, TOPICS, &events);
     let (all, worked_on) = (held.len(), log::once(held));
-    assert!(all > ORDERS * EVENTS, "nothing was published twice, so nothing was tried");
-    for topic in ["meridian.order", "meridian.payment"] {
+    assert!(all > events.len(), "nothing was published twice, so nothing was tried");
+    for topic in TOPICS {
         let met = log::seqs(&worked_on, topic);
         for order in 0..ORDERS {
             let of_topic = events_of(order).into_iter();
-            let of_topic = of_topic.filter(|event| event.kind.starts_with(&topic[9..]));
+            let of_topic =
+                of_topic.filter(|event| event.kind.starts_with(&topic["meridian.".len()..]));
             let expected: Vec<i64> = of_topic.map(|event| event.seq).collect();
             assert_eq!(met[&format!("ord_{order}")], expected, "{topic}, seed {seed}");
         }
