@@ -147,6 +147,10 @@ pub struct NodeArgs {
     /// may talk to this node from a browser.
     #[arg(long = "page-origin", env = "MERIDIAN_PAGE_ORIGINS", value_delimiter = ',')]
     pub page_origins: Vec<PageOrigin>,
+    /// For a try-out: webhooks may go to this machine and its networks too, over plain HTTP, on any
+    /// port. Without it only to public addresses, over TLS, on port 443.
+    #[arg(long, env = "MERIDIAN_WEBHOOKS_ANYWHERE")]
+    pub webhooks_anywhere: bool,
     /// How long this node may work on an order before another takes over, in milliseconds.
     #[arg(long, env = "MERIDIAN_LEASE_MS", default_value_t = 10_000)]
     pub lease_ms: u64,

@@ -26,6 +26,8 @@ pub mod places;
 pub mod pricing;
 /// Keys, seals and the audit.
 pub mod privacy;
+/// What happened, on its way to whoever wants to be told.
+pub mod relay;
 /// From a question to offers.
 pub mod search;
 /// The database floor: only here is SQL known.
@@ -38,5 +40,7 @@ pub mod telemetry;
 pub mod travellers;
 /// Pages for travellers.
 pub mod web;
+/// Where travellers' own programs are told what happens to their orders.
+pub mod webhooks;
 /// The region's worker.
 pub mod worker;

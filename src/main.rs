@@ -21,6 +21,7 @@ use meridian::privacy::keys::Keys;
 use meridian::store::{Store, StoreConfig, migrate as migrations};
 use meridian::suppliers::sandbox;
 use meridian::telemetry;
+use meridian::webhooks::guard::Reach;
 use meridian_regions::Registry;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -213,6 +214,7 @@ async fn world_and_config(
         payments: args.payments_url.clone(),
         airline: args.airline_url.clone(),
         lease: Duration::from_millis(args.lease_ms),
+        reach: if args.webhooks_anywhere { Reach::Anywhere } else { Reach::World },
         page_origins: args.page_origins.iter().map(|origin| origin.0.clone()).collect(),
         ..NodeConfig::new(region, store, keys, "")
     };

@@ -18,6 +18,7 @@ use crate::orders::driver::Driver;
 use crate::orders::{LEASE, Orders};
 use crate::places::PlaceIndex;
 use crate::privacy::keys::Keys;
+use crate::relay::{self, EventSink, Relay};
 use crate::search::Finder;
 use crate::store::release::Release;
 use crate::store::{Error, Store, StoreConfig, migrate};
@@ -25,6 +26,9 @@ use crate::suppliers::airline::Airline;
 use crate::suppliers::payments::Payments;
 use crate::travellers::Travellers;
 use crate::web;
+use crate::webhooks::Webhooks;
+use crate::webhooks::deliverer::Deliverer;
+use crate::webhooks::guard::Reach;
 use crate::worker::{Dispatch, LOOK_EVERY, Worker};
 
 /// Longest that a node waits for the first answer of its database.
@@ -95,6 +99,10 @@ pub struct NodeConfig {
     pub head_patience: Duration,
     /// Where our pages are served besides regions.
     pub page_origins: Vec<String>,
+    /// How far webhooks may reach.
+    pub reach: Reach,
+    /// The event stream, if there is one.
+    pub sink: Option<Arc<dyn EventSink>>,
 }
 
 impl NodeConfig {
@@ -113,6 +121,8 @@ impl NodeConfig {
             look_every: LOOK_EVERY,
             head_patience: HEAD_PATIENCE,
             page_origins: Vec::new(),
+            reach: Reach::World,
+            sink: None,
         }
     }
 }
@@ -182,7 +192,8 @@ impl Node {
                 airline: Airline::new(&config.airline),
             };
             let (home, look_every) = (config.region, config.look_every);
-            let worker = Worker { driver, home, handed_over, look_every };
+            let (relay, deliverer) = tellers(&api, &config);
+            let worker = Worker { driver, relay, deliverer, home, handed_over, look_every };
             tokio::spawn(worker.run(stop_working.clone()))
         });
         Ok(Self { address, api, stop_serving, stop_working, server, worker })
@@ -212,6 +223,15 @@ impl Node {
     }
 }
 
+/// What takes events out of the house.
+fn tellers(api: &Api, config: &NodeConfig) -> (Relay, Deliverer) {
+    let (store, home, node) = (api.store.clone(), config.region, config.name.clone());
+    let (lease, sink) = (relay::LEASE, config.sink.clone());
+    let relay = Relay { store: store.clone(), home, node: node.clone(), lease, sink };
+    let (keys, clock) = (config.keys.clone(), api.finder.clock.clone());
+    (relay, Deliverer::new(store, keys, clock, home, node, config.reach))
+}
+
 fn api(world: &World, config: &NodeConfig, store: Store, dispatch: Dispatch) -> Api {
     let (registry, keys, region) = (world.registry, config.keys.clone(), config.region);
     let finder = Finder {
@@ -220,6 +240,7 @@ fn api(world: &World, config: &NodeConfig, store: Store, dispatch: Dispatch) -> 
         key: keys.offer.clone(),
         clock: world.clock.clone(),
     };
+    let webhook_store = store.clone();
     Api::new(Rooms {
         region,
         registry,
@@ -235,6 +256,7 @@ fn api(world: &World, config: &NodeConfig, store: Store, dispatch: Dispatch) -> 
             node: config.name.clone(),
             lease: config.lease,
         },
+        webhooks: Webhooks { store: webhook_store, keys: config.keys.clone(), reach: config.reach },
         draining: AtomicBool::new(false),
         page_origins: config.page_origins.clone(),
     })

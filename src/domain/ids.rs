@@ -18,6 +18,8 @@ pub trait Kind {
 pub enum Traveller {}
 /// A booking.
 pub enum Order {}
+/// Where a traveller wants to be told what happens.
+pub enum Endpoint {}
 
 impl Kind for Traveller {
     const PREFIX: &'static str = "trv";
@@ -27,10 +29,16 @@ impl Kind for Order {
     const PREFIX: &'static str = "ord";
 }
 
+impl Kind for Endpoint {
+    const PREFIX: &'static str = "whe";
+}
+
 /// The id of a traveller.
 pub type TravellerId = PersonalId<Traveller>;
 /// The id of an order.
 pub type OrderId = PersonalId<Order>;
+/// The id of a webhook endpoint.
+pub type EndpointId = PersonalId<Endpoint>;
 
 /// The id of a personal thing: its home region and a UUIDv4 made here, before any transaction.
 pub struct PersonalId<K> {

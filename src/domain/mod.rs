@@ -1,5 +1,6 @@
 //! Pure values: what they are and which of them cannot exist. No I/O, no clock, no SQL.
 
+pub mod event;
 pub mod ids;
 pub mod itinerary;
 pub mod money;

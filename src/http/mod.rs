@@ -17,6 +17,7 @@ pub mod residence;
 pub mod serve;
 pub mod sessions;
 pub mod travellers;
+pub mod webhooks;
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -43,6 +44,7 @@ use crate::places::PlaceIndex;
 use crate::search::Finder;
 use crate::store::Store;
 use crate::travellers::Travellers;
+use crate::webhooks::Webhooks;
 
 /// Largest body of a request.
 pub const BODY_BYTES_MAX: usize = 64 * 1024;
@@ -69,6 +71,8 @@ pub struct Rooms {
     pub travellers: Travellers,
     /// Orders at home here.
     pub orders: Orders,
+    /// Webhooks of travellers at home here.
+    pub webhooks: Webhooks,
     /// Set while the node says good-bye: ready no more, still answering.
     pub draining: AtomicBool,
     /// Where our pages are served besides regions.
@@ -119,6 +123,12 @@ fn described() -> OpenApiRouter<Api> {
         .routes(routes!(orders::events))
         .routes(routes!(orders::cancel))
         .routes(routes!(payments::pay))
+        .routes(routes!(webhooks::list, webhooks::register))
+        .routes(routes!(webhooks::delete))
+        .routes(routes!(webhooks::rotate))
+        .routes(routes!(webhooks::ping))
+        .routes(routes!(webhooks::deliveries))
+        .routes(routes!(webhooks::redeliver))
         .routes(routes!(health::livez))
         .routes(routes!(health::readyz))
         .routes(routes!(health::startupz))

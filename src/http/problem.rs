@@ -16,6 +16,7 @@ use crate::search::{Nonsense, OfferError};
 use crate::store::{self, Fate};
 use crate::telemetry::trace::TraceContext;
 use crate::travellers;
+use crate::webhooks;
 
 /// Where the codes are explained.
 const DOCUMENT: &str = "https://meridian.example/docs/errors";
@@ -49,6 +50,10 @@ pub enum Code {
     SoldOut,
     /// Not in this state.
     OrderStateConflict,
+    /// No more endpoints.
+    WebhookLimit,
+    /// Nothing goes to this endpoint any more.
+    WebhookDisabled,
     /// The offer stands no longer.
     OfferExpired,
     /// The hold ran out.
@@ -87,6 +92,8 @@ impl Code {
         Self::AddressTaken,
         Self::SoldOut,
         Self::OrderStateConflict,
+        Self::WebhookLimit,
+        Self::WebhookDisabled,
         Self::OfferExpired,
         Self::HoldExpired,
         Self::BodyTooLarge,
@@ -118,6 +125,8 @@ impl Code {
             Self::AddressTaken => (409, "address_taken", "This address has an account"),
             Self::SoldOut => (409, "sold_out", "No seats are left"),
             Self::OrderStateConflict => (409, "order_state_conflict", "Not in this state"),
+            Self::WebhookLimit => (409, "webhook_limit", "No more webhooks"),
+            Self::WebhookDisabled => (409, "webhook_disabled", "Nothing goes there any more"),
             Self::OfferExpired => (410, "offer_expired", "The offer has expired"),
             Self::HoldExpired => (410, "hold_expired", "The hold has expired"),
             Self::BodyTooLarge => (413, "body_too_large", "The body is too large"),
@@ -398,6 +407,27 @@ impl From<travellers::Refusal> for Problem {
             }
             R::Store(error) => Self::from(error),
             R::Sealed(error) => sealed(&error),
+        }
+    }
+}
+
+impl From<webhooks::Refusal> for Problem {
+    fn from(refusal: webhooks::Refusal) -> Self {
+        use webhooks::Refusal as R;
+        match refusal {
+            R::Forbidden(forbidden) => Self::field("/url", forbidden.0),
+            R::TooMany => {
+                let most = webhooks::ENDPOINTS_MAX;
+                let detail = format!("{most} webhooks at most; delete one of them first");
+                Self::new(Code::WebhookLimit, detail)
+            }
+            R::NotFound => Self::not_found(),
+            R::Disabled => {
+                let detail = "it answered that it is gone; delete it and register it anew";
+                Self::new(Code::WebhookDisabled, detail)
+            }
+            R::Sealed(error) => sealed(&error),
+            R::Store(error) => Self::from(error),
         }
     }
 }

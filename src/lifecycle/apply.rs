@@ -326,6 +326,8 @@ impl Hand<'_> {
                 orders => Some(format!("{orders} orders are being worked on")),
             },
             Until::RowsGone => {
+                // Its nodes have gone without a good-bye, or with one: no lease of theirs holds.
+                self.store.relay_leases_forget(Deadline::after(PATIENCE), region).await?;
                 let mut left = Vec::new();
                 for (table, about) in datamap::tables() {
                     if about.class != Class::Global {

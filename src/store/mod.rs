@@ -17,10 +17,12 @@ pub mod moving;
 pub mod orders;
 pub mod read;
 pub mod regions;
+pub mod relay;
 pub mod release;
 pub mod sql;
 pub mod travellers;
 pub mod tx;
+pub mod webhooks;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -26,6 +26,20 @@ pub struct Sealed {
     pub tokens: Vec<(Uuid, Vec<u8>)>,
     /// Passengers of all orders.
     pub passengers: Vec<SealedField>,
+    /// Webhook endpoints.
+    pub endpoints: Vec<SealedEndpoint>,
+}
+
+/// A webhook endpoint, every field sealed.
+pub struct SealedEndpoint {
+    /// Which.
+    pub id: Uuid,
+    /// Where to.
+    pub url: Vec<u8>,
+    /// What signs.
+    pub secret: Vec<u8>,
+    /// What signed before.
+    pub old_secret: Option<Vec<u8>>,
 }
 
 /// A passenger of an order, every field sealed.
@@ -57,6 +71,7 @@ impl Tx {
         };
         let tokens = self.all(&sql::moving::orders_sealed, whose).await?;
         let passengers = self.all(&sql::moving::passengers_sealed, whose).await?;
+        let endpoints = self.all(&sql::moving::endpoints_sealed, whose).await?;
         let sealed = Sealed {
             email: row.get("email"),
             data_key: row.get("data_key"),
@@ -67,6 +82,15 @@ impl Tx {
                     order: row.get("order_id"),
                     position: row.get("position"),
                     fields: ["given_name", "family_name", "born_on"].map(|name| row.get(name)),
+                })
+                .collect(),
+            endpoints: endpoints
+                .iter()
+                .map(|row| SealedEndpoint {
+                    id: row.get("id"),
+                    url: row.get("url"),
+                    secret: row.get("secret"),
+                    old_secret: row.get("old_secret"),
                 })
                 .collect(),
         };
@@ -100,6 +124,9 @@ impl Tx {
                 &[new, &orders, &places, &field(0), &field(1), &field(2)];
             self.run(&sql::moving::passengers_reseal, reseal).await?;
         }
+        if !sealed.endpoints.is_empty() {
+            self.endpoints_reseal(to, &sealed.endpoints).await?;
+        }
         let count = |rows: u64| i64::try_from(rows).unwrap_or(i64::MAX);
         let orders = count(self.run(&sql::moving::orders_fence, &[new, &whose]).await?);
         self.run(&sql::moving::directory_rehome, &[&subject_hash, new]).await?;
@@ -108,6 +135,19 @@ impl Tx {
             &[new, &id, &whose, old, &reason, &orders, &sessions];
         self.run(&sql::moving::home_move_insert, record).await?;
         Ok(Moved { orders, sessions })
+    }
+
+    async fn endpoints_reseal(
+        &self,
+        home: RegionId,
+        endpoints: &[SealedEndpoint],
+    ) -> Result<(), Error> {
+        let ids: Vec<Uuid> = endpoints.iter().map(|it| it.id).collect();
+        let urls: Vec<&[u8]> = endpoints.iter().map(|it| it.url.as_slice()).collect();
+        let secrets: Vec<&[u8]> = endpoints.iter().map(|it| it.secret.as_slice()).collect();
+        let old: Vec<Option<&[u8]>> = endpoints.iter().map(|it| it.old_secret.as_deref()).collect();
+        let reseal: &super::read::Params<'_> = &[&home.locality, &ids, &urls, &secrets, &old];
+        self.run(&sql::moving::endpoints_reseal, reseal).await.map(drop)
     }
 
     /// Forgets where a batch of ended sessions went; how many.

@@ -471,6 +471,6 @@ fn money(row: &Row) -> Result<Money, Error> {
     Ok(Money { amount_minor, currency })
 }
 
-fn millis(duration: Duration) -> i64 {
+pub(super) fn millis(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }

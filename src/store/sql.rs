@@ -95,7 +95,17 @@ queries! {
     moving {
         residents, residents_of, traveller_sealed, orders_sealed, passengers_sealed,
         traveller_rehome, orders_reseal, passengers_reseal, orders_fence, directory_rehome,
-        sessions_rehome, home_move_insert, moved_session_get, moved_session_purge,
+        sessions_rehome, endpoints_sealed, endpoints_reseal, home_move_insert, moved_session_get,
+        moved_session_purge,
+    }
+    relay {
+        lease_claim, lease_renew, lease_release, leases_forget, outbox_next, outbox_fan_out,
+        stream_next, stream_taken, stream_purge, queues_oldest,
+    }
+    webhooks {
+        endpoint_insert, endpoint_list, endpoint_delete, endpoint_rotate, endpoint_disable,
+        endpoints_open, delivery_claim, delivery_settle, delivery_retry, deliveries_let_go,
+        deliveries_drop, delivery_list, delivery_redeliver, delivery_purge, ping_insert,
     }
     audit { columns, misplaced_travellers, misplaced_directory }
 }

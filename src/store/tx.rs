@@ -19,7 +19,7 @@ use super::release::Never;
 use super::sql::Query;
 use super::{Inner, Store};
 use crate::clock::{Clock, Deadline};
-use crate::telemetry::trace::unlike;
+use crate::telemetry::trace::random_fraction;
 
 /// Most runs of one body.
 const ATTEMPTS_MAX: u32 = 40;
@@ -325,8 +325,4 @@ fn begin(left: Duration) -> String {
 fn pause(attempt: u32) -> Duration {
     let cap = PAUSE.saturating_mul(1 << attempt.min(10)).min(PAUSE_MAX);
     cap.mul_f64(random_fraction())
-}
-
-fn random_fraction() -> f64 {
-    f64::from(u32::from_le_bytes(unlike())) / f64::from(u32::MAX)
 }

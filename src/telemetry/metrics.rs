@@ -86,6 +86,31 @@ pub static CATALOGUE: &[Metric] = &[
     ),
     metric("meridian_orders", Kind::Gauge, "Orders at home in this region, by state"),
     metric(
+        "meridian_queue_oldest_seconds",
+        Kind::Gauge,
+        "How long the oldest of a region's outbox, stream or deliveries has been waiting, by queue",
+    ),
+    metric(
+        "meridian_relayed_events_total",
+        Kind::Counter,
+        "Events out of the outbox, by where to: webhooks (one for each endpoint), stream",
+    ),
+    metric(
+        "meridian_stream_publish_duration_seconds",
+        Kind::Seconds,
+        "Time until the event stream has taken a batch, or has not",
+    ),
+    metric(
+        "meridian_webhook_deliveries_total",
+        Kind::Counter,
+        "Tries to deliver to endpoints, by outcome: delivered, failed, dead, gone, fenced",
+    ),
+    metric(
+        "meridian_webhook_dead_total",
+        Kind::Counter,
+        "Deliveries that were given up after their last try",
+    ),
+    metric(
         "meridian_search_itineraries_total",
         Kind::Counter,
         "Itineraries that were offered by searches",

@@ -66,6 +66,11 @@ impl fmt::Display for TraceContext {
     }
 }
 
+/// A number from 0 to 1, for pauses that should not end all at once.
+pub fn random_fraction() -> f64 {
+    f64::from(u32::from_le_bytes(unlike())) / f64::from(u32::MAX)
+}
+
 /// Bits that no other trace has. They need to be unlike each other, not secret, and every request
 /// wants some, so each thread asks the system for randomness once (SplitMix64 goes on from there).
 pub fn unlike<const N: usize>() -> [u8; N] {

@@ -15,7 +15,7 @@ use crate::clock::Deadline;
 use crate::domain::ids::TravellerId;
 use crate::privacy::keys::HandoverKeys;
 use crate::privacy::seal::{Broken, Handover, Place};
-use crate::store::moving::{Moved, Sealed, SealedField};
+use crate::store::moving::{Moved, Sealed, SealedEndpoint, SealedField};
 use crate::store::{self, Abort, Store};
 
 /// Longest that one traveller's move may take: it writes all of their rows and two GLOBAL tables.
@@ -104,7 +104,19 @@ fn reseal(traveller: TravellerId, sealed: &Sealed, keys: Handover) -> Result<Sea
         Ok(SealedField { order: it.order, position: it.position, fields })
     };
     let passengers = sealed.passengers.iter().map(passenger).collect::<Result<_, Broken>>()?;
-    Ok(Sealed { email, data_key: keys.wrapped, tokens, passengers })
+    let endpoint = |it: &SealedEndpoint| {
+        let place = |column| Place { table: "webhook_endpoint", column, row: it.id };
+        // The old secret was sealed when it was the secret.
+        let secret = |sealed: &Vec<u8>| again(place("secret"), sealed);
+        Ok(SealedEndpoint {
+            id: it.id,
+            url: again(place("url"), &it.url)?,
+            secret: secret(&it.secret)?,
+            old_secret: it.old_secret.as_ref().map(secret).transpose()?,
+        })
+    };
+    let endpoints = sealed.endpoints.iter().map(endpoint).collect::<Result<_, Broken>>()?;
+    Ok(Sealed { email, data_key: keys.wrapped, tokens, passengers, endpoints })
 }
 
 #[cfg(test)]
@@ -116,6 +128,7 @@ mod tests {
     fn every_sealed_column_is_sealed_anew() {
         let mut known = vec![("traveller", "email"), ("orders", "payment_token")];
         known.extend(PASSENGER_FIELDS.map(|column| ("order_passenger", column)));
+        known.extend(["url", "secret", "old_secret"].map(|column| ("webhook_endpoint", column)));
         for (table, about) in datamap::tables() {
             for (column, _) in about.columns.iter().filter(|(_, column)| column.sealed) {
                 let place = (table.as_str(), column.as_str());

@@ -1,11 +1,18 @@
 //! The worker of a region: drives what was accepted here, takes over what a dead node left, frees
-//! what ran out, forgets what is old. It may stop at any line; another goes on.
+//! what ran out, tells whoever wants to be told, forgets what is old. It may stop at any line;
+//! another goes on.
+//!
+//! Relaying and delivering have tasks and room of their own: whoever listens slowly keeps no order
+//! waiting.
+
+mod deliveries;
+mod relays;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use meridian_regions::RegionId;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -13,9 +20,11 @@ use crate::clock::Deadline;
 use crate::domain::ids::OrderId;
 use crate::domain::order::State;
 use crate::orders::driver::Driver;
+use crate::relay::Relay;
 use crate::store::release::Never;
 use crate::store::{Abort, Error, Fate, Tx};
 use crate::telemetry::trace::TraceContext;
+use crate::webhooks::deliverer::Deliverer;
 
 /// Orders that wait to be driven; beyond that they wait in the database.
 const HANDED_OVER_MAX: usize = 1024;
@@ -54,6 +63,10 @@ impl Dispatch {
 pub struct Worker {
     /// What drives orders.
     pub driver: Driver,
+    /// What takes events to whoever wants them.
+    pub relay: Relay,
+    /// What takes them to the endpoints of travellers.
+    pub deliverer: Deliverer,
     /// Whose orders.
     pub home: RegionId,
     /// Accepted on this node.
@@ -66,6 +79,11 @@ impl Worker {
     /// Works until told to stop, then finishes the steps that are under way.
     pub async fn run(mut self, stop: CancellationToken) {
         let tracker = TaskTracker::new();
+        let (relay, every) = (self.relay.clone(), self.look_every);
+        let told = Arc::new(Notify::new());
+        tracker.spawn(relays::fan_out(relay.clone(), every, Arc::clone(&told), stop.clone()));
+        tracker.spawn(relays::stream(relay, every, stop.clone()));
+        tracker.spawn(deliveries::run(self.deliverer.clone(), every, told, stop.clone()));
         let room = Arc::new(Semaphore::new(DRIVES_MAX));
         let mut looks: u64 = 0;
         let mut clock = tokio::time::interval(self.look_every);
@@ -80,6 +98,7 @@ impl Worker {
                     self.look(&tracker, &room).await;
                     if looks.is_multiple_of(COUNT_EVERY_LOOKS) {
                         self.count_orders().await;
+                        self.measure_queues().await;
                     }
                     looks += 1;
                     if looks.is_multiple_of(PURGE_EVERY_LOOKS) {
@@ -152,6 +171,24 @@ impl Worker {
         }
     }
 
+    async fn measure_queues(&self) {
+        match self.driver.orders.store.fresh().queues_oldest(self.home).await {
+            Ok(oldest) => {
+                let queues = [
+                    ("outbox", oldest.outbox),
+                    ("stream", oldest.stream),
+                    ("deliveries", oldest.deliveries),
+                ];
+                for (queue, seconds) in queues {
+                    let region = self.home.name.clone();
+                    let labels = [("region", region), ("queue", queue.to_owned())];
+                    metrics::gauge!("meridian_queue_oldest_seconds", &labels).set(seconds);
+                }
+            }
+            Err(error) => report("measure", &error),
+        }
+    }
+
     /// Forgets what is old, a batch of each kind: one kind's trouble is not the other's.
     async fn purge(&self) {
         let home = self.home;
@@ -160,6 +197,8 @@ impl Worker {
             .await;
         self.forget("moved_session_purge", |tx| async move { Ok(tx.moved_session_purge().await?) })
             .await;
+        self.forget("delivery_purge", |tx| async move { Ok(tx.delivery_purge(home).await?) }).await;
+        self.forget("stream_purge", |tx| async move { Ok(tx.stream_purge(home).await?) }).await;
     }
 
     async fn forget<Fut>(&self, name: &'static str, batch: impl Fn(Tx) -> Fut)

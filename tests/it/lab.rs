@@ -11,8 +11,10 @@ use meridian::clock::{Clock, Deadline};
 use meridian::demo::postgres::{Keep, Postgres};
 use meridian::node::{Node, NodeConfig, World};
 use meridian::privacy::keys::Keys;
+use meridian::relay::EventSink;
 use meridian::store::{DatabaseUrl, StoreConfig, migrate};
 use meridian::suppliers::sandbox::Sandbox;
+use meridian::webhooks::guard::Reach;
 use meridian_regions::{RegionId, Registry};
 use tokio::net::TcpListener;
 
@@ -126,6 +128,8 @@ pub(crate) struct Plan {
     pub(crate) lease: Duration,
     pub(crate) head_patience: Duration,
     pub(crate) page_origins: Vec<String>,
+    pub(crate) reach: Reach,
+    pub(crate) sink: Option<Arc<dyn EventSink>>,
 }
 
 impl Default for Plan {
@@ -137,6 +141,8 @@ impl Default for Plan {
             lease: Duration::from_secs(10),
             head_patience: Duration::from_secs(60),
             page_origins: Vec::new(),
+            reach: Reach::World,
+            sink: None,
         }
     }
 }
@@ -186,6 +192,12 @@ impl Lab {
         lab
     }
 
+    /// One more node of a region, beside those that the house has.
+    pub(crate) async fn another(&self, name: &str, plan: &Plan) -> Node {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        self.node(name, listener, plan).await
+    }
+
     async fn node(&self, name: &str, listener: TcpListener, plan: &Plan) -> Node {
         let region = self.region(name);
         let keys = Keys::load(&self.keys.0, region).unwrap();
@@ -196,6 +208,8 @@ impl Lab {
             look_every: Duration::from_millis(100),
             head_patience: plan.head_patience,
             page_origins: plan.page_origins.clone(),
+            reach: plan.reach,
+            sink: plan.sink.clone(),
             ..NodeConfig::new(region, store, keys, &self.suppliers)
         };
         Node::start(&self.world, config, listener).await.unwrap()

@@ -12,7 +12,7 @@ use crate::lab::{Lab, PATIENCE, Plan, count, sql, until};
 use crate::lifecycle::Planner;
 
 /// Germans are at home in Dublin from now on.
-fn germans_to_dublin(file: &mut Value) {
+pub(crate) fn germans_to_dublin(file: &mut Value) {
     let dublin = file["name"] == "eu-west";
     let homes = file["homes"].as_array_mut().unwrap();
     homes.retain(|country| country != "DE");
@@ -35,7 +35,7 @@ async fn european_house(work: bool) -> Lab {
     Lab::plan(Plan { regions: vec!["eu-central", "eu-west"], work, ..Plan::default() }).await
 }
 
-fn moved(planner: &Planner<'_>, lab: &Lab) -> String {
+pub(crate) fn moved(planner: &Planner<'_>, lab: &Lab) -> String {
     let (code, said) = planner.plan();
     assert_eq!(code, Some(0), "{said}");
     let (code, said) = planner.apply(&["--keys", lab.keys.0.to_str().unwrap()]);

@@ -101,7 +101,6 @@ async fn her_rows_are_at_home_only_although_she_came_through_new_york() {
         "orders",
         "order_event",
         "order_passenger",
-        "outbox",
         "seat_hold",
         "idempotency_key",
     ] {

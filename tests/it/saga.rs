@@ -61,7 +61,7 @@ async fn voids_and_refunds_survive_an_outage() {
     assert_eq!(lab.seats().await, (0, 0));
 }
 
-fn driver(lab: &Lab) -> Driver {
+pub(crate) fn driver(lab: &Lab) -> Driver {
     Driver {
         orders: lab.running("eu-central").api.orders.clone(),
         payments: Payments::new(&lab.suppliers),
@@ -69,7 +69,7 @@ fn driver(lab: &Lab) -> Driver {
     }
 }
 
-fn parse(lab: &Lab, order: &str) -> OrderId {
+pub(crate) fn parse(lab: &Lab, order: &str) -> OrderId {
     OrderId::parse(&lab.registry, order).unwrap()
 }
 

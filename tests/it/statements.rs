@@ -1,10 +1,11 @@
 //! How many SQL statements and round trips each request costs. Exact, so that nobody adds one
 //! unseen.
 
-use serde_json::Value;
+use meridian::webhooks::guard::Reach;
+use serde_json::{Value, json};
 
 use crate::asker::{Answer, Person, an_offer, get, hold, id, instant, new_key, post, question};
-use crate::lab::Lab;
+use crate::lab::{Lab, Plan};
 
 /// Statements and round trips of one request; a transaction's BEGIN and COMMIT are round trips
 /// only.
@@ -27,6 +28,13 @@ const EXPECTED: &[(&str, u64, u64)] = &[
     ("GET /v1/orders/{id}/events", 2, 2),
     ("POST /v1/payments", 3, 5),
     ("POST /v1/orders/{id}/cancel", 3, 5),
+    ("POST /v1/webhooks", 2, 4),
+    ("GET /v1/webhooks", 2, 2),
+    ("POST /v1/webhooks/{id}/ping", 2, 4),
+    ("GET /v1/webhooks/{id}/deliveries", 2, 2),
+    ("POST /v1/webhooks/{id}/deliveries/{event}/redeliver", 2, 4),
+    ("POST /v1/webhooks/{id}/rotate-secret", 2, 4),
+    ("DELETE /v1/webhooks/{id}", 2, 4),
     ("DELETE /v1/sessions/current", 1, 3),
     ("421 in another region", 1, 1),
 ];
@@ -59,7 +67,8 @@ async fn every_request_costs_what_the_table_says() {
 
 /// Makes one request of each kind and counts; the bench prints what this returns.
 pub(crate) async fn measure() -> Vec<(&'static str, u64, u64)> {
-    let lab = Lab::without_worker().await;
+    let plan = Plan { work: false, reach: Reach::Anywhere, ..Plan::default() };
+    let lab = Lab::plan(plan).await;
     let mut meter = Meter { lab: &lab, region: "eu-central", seen: Vec::new() };
     let ada = Person::berliner(&lab).await;
     let offer = an_offer(&lab).await;
@@ -81,6 +90,7 @@ pub(crate) async fn measure() -> Vec<(&'static str, u64, u64)> {
     meter.measure("GET /v1/offers/{id}", public(format!("/v1/offers/{offer}"))).await;
     account(&lab, &mut meter, &ada).await;
     orders(&lab, &mut meter, &ada, &offer).await;
+    webhooks(&mut meter, &ada).await;
     let out = ada.http.delete(format!("{}/v1/sessions/current", ada.url)).bearer_auth(&ada.token);
     meter.measure("DELETE /v1/sessions/current", Answer::of(out)).await.is(204);
     meter.region = "us-east";
@@ -125,4 +135,28 @@ async fn orders(lab: &Lab, meter: &mut Meter<'_>, ada: &Person, offer: &str) {
     let key = new_key();
     let request = ada.post(&cancel, &key, &Value::Null);
     meter.measure("POST /v1/orders/{id}/cancel", request).await.is(202);
+}
+
+async fn webhooks(meter: &mut Meter<'_>, ada: &Person) {
+    let body = json!({"url": "http://127.0.0.1:9/hook"});
+    let register = ada.post("/v1/webhooks", "", &body);
+    let made = meter.measure("POST /v1/webhooks", register).await.is(201);
+    let path = format!("/v1/webhooks/{}", id(&made));
+    meter.measure("GET /v1/webhooks", ada.get("/v1/webhooks")).await.is(200);
+    let nothing = Value::Null;
+    let ping = format!("{path}/ping");
+    let ping = ada.post(&ping, "", &nothing);
+    let pinged = meter.measure("POST /v1/webhooks/{id}/ping", ping).await.is(202).data();
+    let deliveries = format!("{path}/deliveries");
+    let list = ada.get(&deliveries);
+    meter.measure("GET /v1/webhooks/{id}/deliveries", list).await.is(200);
+    let again = format!("{deliveries}/{}/redeliver", pinged["event_id"].as_str().unwrap());
+    let again = ada.post(&again, "", &nothing);
+    let name = "POST /v1/webhooks/{id}/deliveries/{event}/redeliver";
+    meter.measure(name, again).await.is(202);
+    let rotate = format!("{path}/rotate-secret");
+    let rotate = ada.post(&rotate, "", &nothing);
+    meter.measure("POST /v1/webhooks/{id}/rotate-secret", rotate).await.is(200);
+    let gone = ada.http.delete(format!("{}{path}", ada.url)).bearer_auth(&ada.token);
+    meter.measure("DELETE /v1/webhooks/{id}", Answer::of(gone)).await.is(204);
 }

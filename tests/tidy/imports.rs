@@ -20,8 +20,17 @@ const FLOOR: &[&str] = &[
     "cache",
 ];
 /// The verbs of the product. One may know another only as a crossing.
-const FEATURES: &[&str] =
-    &["pricing", "search", "privacy", "travellers", "orders", "recommend", "lifecycle"];
+const FEATURES: &[&str] = &[
+    "pricing",
+    "search",
+    "privacy",
+    "travellers",
+    "orders",
+    "relay",
+    "webhooks",
+    "recommend",
+    "lifecycle",
+];
 
 /// What may stand in one room's `use`, besides the room itself.
 struct Room {
@@ -53,6 +62,8 @@ static ROOMS: &[Room] = &[
     room("privacy", &[FLOOR]),
     room("travellers", &[FLOOR]),
     room("orders", &[FLOOR]),
+    room("relay", &[FLOOR]),
+    room("webhooks", &[FLOOR]),
     room("recommend", &[FLOOR]),
     room("lifecycle", &[FLOOR, &["geo_routing"]]),
     room("worker", &[FLOOR, FEATURES]),
@@ -97,6 +108,7 @@ static CROSSINGS: &[Crossing] = &[
         "travellers::hash_token",
         "an order is booked in a session, found by its hash",
     ),
+    crossing("webhooks", "privacy", "addresses and secrets of endpoints are sealed and opened"),
     crossing("travellers", "privacy", "a traveller's data key is made and wrapped at sign-up"),
     crossing(
         "lifecycle",
