@@ -20,7 +20,7 @@ pub enum ConfigError {
     #[error("publishing within {0:?} is too short; give it {min:?} at least", min = Self::WITHIN_MIN)]
     TooShort(Duration),
     /// TLS is asked for and was not built in.
-    #[error("this build speaks no TLS to brokers; build it with the feature for TLS")]
+    #[error("this build speaks no TLS to brokers; build it with the feature kafka-tls")]
     NoTls,
     /// The client library says no.
     #[error("the client library refuses its configuration: {0}")]

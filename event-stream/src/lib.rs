@@ -38,9 +38,6 @@ mod event;
 mod producer;
 mod stream;
 
-/// The metrics' names, for a catalogue.
-pub mod metrics;
-
 pub use config::{Login, Security, StreamConfig};
 pub use error::{ConfigError, Failure, PublishError, Why};
 pub use event::Event;

@@ -10,8 +10,6 @@ use rdkafka::producer::FutureProducer;
 use rdkafka::util::TokioRuntime;
 use rdkafka::{ClientConfig, ClientContext};
 
-use crate::metrics::PRODUCERS_REPLACED;
-
 /// Calls without an acknowledgement after which another producer is tried.
 const SILENT_CALLS_MAX: u32 = 3;
 
@@ -94,7 +92,7 @@ impl Producers {
             Ok(fresh) => {
                 let before = self.current.compare_and_swap(&producer, Arc::new(fresh));
                 if Arc::ptr_eq(&before, &producer) {
-                    ::metrics::counter!(PRODUCERS_REPLACED).increment(1);
+                    metrics::counter!("meridian_stream_producers_replaced_total").increment(1);
                 }
             }
             // The next call fails and tries again.

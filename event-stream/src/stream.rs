@@ -11,7 +11,6 @@ use crate::clock::Span;
 use crate::config::StreamConfig;
 use crate::error::{ConfigError, Failure, PublishError, Why};
 use crate::event::Event;
-use crate::metrics::{DELIVERY_DURATION, FAILED, PUBLISHED};
 use crate::producer::{Client, Learned, Producers};
 
 /// Orders that a call publishes at once.
@@ -78,7 +77,7 @@ impl EventStream {
                     ("topic", topic.clone().unwrap_or_else(|| "none".to_owned())),
                     ("reason", why.word().to_owned()),
                 ];
-                ::metrics::counter!(FAILED, &labels).increment(1);
+                metrics::counter!("meridian_stream_failed_total", &labels).increment(1);
                 let (id, kind) = (event.id.clone(), event.kind.clone());
                 return (acknowledged, Some(Failure { id, kind, topic, why }));
             }
@@ -108,9 +107,10 @@ impl EventStream {
         match tokio::time::timeout(call.left(), delivery).await {
             Ok(Ok(_)) => {
                 let labels = [("topic", topic.to_owned())];
-                ::metrics::counter!(PUBLISHED, &labels).increment(1);
+                metrics::counter!("meridian_stream_published_total", &labels).increment(1);
                 let seconds = event_time.passed().as_secs_f64();
-                ::metrics::histogram!(DELIVERY_DURATION, &labels).record(seconds);
+                metrics::histogram!("meridian_stream_delivery_duration_seconds", &labels)
+                    .record(seconds);
                 Ok(())
             }
             Ok(Err((error, _))) => Err(Why::of(&error)),

@@ -12,6 +12,7 @@ use tokio::sync::watch;
 
 use crate::errors::{event, short_stream};
 use crate::log;
+use crate::place::{PARTITIONS, TOPICS};
 
 /// Orders, and events of each.
 const ORDERS: usize = 20;
@@ -21,8 +22,6 @@ const BATCH_MAX: usize = 4;
 /// Rounds of trouble, and calls of a relay in one.
 const ROUNDS: u64 = 3;
 const CALLS: usize = 3;
-const TOPICS: &[&str] = &["meridian.order", "meridian.payment"];
-const PARTITIONS: i32 = 2;
 /// What brokers say in their bad moments.
 const SAYINGS: &[RDKafkaRespErr] = &[
     RDKafkaRespErr::RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION,
@@ -151,7 +150,7 @@ async fn whatever_fails_and_whoever_dies_no_event_is_ahead_of_its_order() {
     }
     relays(&brokers, seed, usize::MAX).await;
     let events: Vec<Event> = (0..ORDERS).flat_map(events_of).collect();
-    let held = log::read(&brokers, TOPICS, &events);
+    let held = log::read(&brokers, TOPICS, &log::ids(&events));
     let (all, worked_on) = (held.len(), log::once(held));
     assert!(all > events.len(), "nothing was published twice, so nothing was tried");
     for topic in TOPICS {

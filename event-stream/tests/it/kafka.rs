@@ -1,63 +1,19 @@
 //! Against a real broker: what readers find, groups, lost answers, restarts.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
-use std::mem::ManuallyDrop;
-use std::time::{Duration, Instant};
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use meridian_event_stream::{Event, EventStream};
-use rdkafka::ClientConfig;
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
-use rdkafka::client::DefaultClientContext;
-use rdkafka::consumer::StreamConsumer;
 use tokio::sync::{mpsc, watch};
 
-use crate::broker::Broker;
 use crate::errors::{event, publish_at_last, short_stream, stream};
-use crate::line::Line;
-use crate::log::{self, PATIENCE, Read};
+use crate::log::{self, Read, consume, ids, until_all_met};
+use crate::place::{PARTITIONS, Place, TOPICS};
 
-const TOPICS: &[&str] = &["meridian.order", "meridian.payment"];
-const PARTITIONS: i32 = 6;
 /// How long a broker is away or unheard.
 const OUTAGE: Duration = Duration::from_millis(1500);
 /// Rounds of events until two members share them.
 const ROUNDS_MAX: usize = 300;
-
-/// A broker behind a line, with its topics.
-struct Place {
-    broker: Broker,
-    line: Line,
-}
-
-impl Place {
-    async fn new() -> Self {
-        let line = Line::new().await;
-        let broker = Broker::start(Some(line.port()));
-        line.join(broker.port());
-        let place = Self { broker, line };
-        place.make_topics().await;
-        place
-    }
-
-    fn brokers(&self) -> String {
-        format!("127.0.0.1:{}", self.line.port())
-    }
-
-    async fn make_topics(&self) {
-        let mut client = ClientConfig::new();
-        let admin: AdminClient<DefaultClientContext> =
-            client.set("bootstrap.servers", self.brokers()).create().unwrap();
-        let new = |name| NewTopic::new(name, PARTITIONS, TopicReplication::Fixed(1));
-        let topics: Vec<NewTopic<'_>> = TOPICS.iter().copied().map(new).collect();
-        for made in admin.create_topics(&topics, &AdminOptions::new()).await.unwrap() {
-            made.unwrap();
-        }
-    }
-
-    fn read(&self, at_least: &[Event]) -> Vec<Read> {
-        log::read(&self.brokers(), TOPICS, at_least)
-    }
-}
 
 /// Orders with events in two topics, all orders' first events first.
 fn orders(count: usize, events: i64) -> Vec<Event> {
@@ -103,7 +59,7 @@ async fn an_event_is_read_as_a_cloud_event_with_its_order_as_key() {
     let other = event("ord_7", 4, "payment.captured");
     let events = [traced, other];
     stream(&place.brokers()).publish(&events).await.unwrap();
-    let mut held = place.read(&events);
+    let mut held = place.read(&ids(&events));
     held.sort_unstable_by_key(|read| read.seq);
     let [first, second] = &held[..] else { panic!("{held:?}") };
     let header = |name: &str| first.headers.get(name).map(String::as_str);
@@ -133,7 +89,7 @@ async fn an_order_has_the_same_partition_in_every_topic_and_the_one_that_java_ch
     let place = Place::new().await;
     let events = orders(40, 3);
     stream(&place.brokers()).publish(&events).await.unwrap();
-    let held = place.read(&events);
+    let held = place.read(&ids(&events));
     assert_eq!(held.len(), events.len());
     for read in &held {
         assert_eq!(read.partition, javas_partition(&read.key), "{} in {}", read.key, read.topic);
@@ -160,7 +116,7 @@ async fn answers_that_are_lost_make_duplicates_that_ids_tell() {
     place.line.join(place.broker.port());
     // Another node, whose producer the broker cannot know.
     publish_at_last(&self::stream(&place.brokers()), &events[20..]).await;
-    let held = place.read(&events);
+    let held = place.read(&ids(&events));
     assert!(held.len() > events.len(), "nothing was written twice, so nothing was seen");
     let worked_on = log::once(held);
     for topic in TOPICS {
@@ -181,41 +137,6 @@ async fn publish_all(
     }
 }
 
-/// Sends on what a member of a group reads.
-async fn consume(
-    who: usize,
-    member: ManuallyDrop<StreamConsumer>,
-    to: mpsc::UnboundedSender<(usize, Read)>,
-) {
-    loop {
-        // Errors are the connection's, and pass.
-        if let Ok(message) = member.recv().await
-            && to.send((who, Read::of(&message))).is_err()
-        {
-            return;
-        }
-    }
-}
-
-/// What a group reads until every event has been met.
-async fn until_all_met(
-    from: &mut mpsc::UnboundedReceiver<(usize, Read)>,
-    events: &[Event],
-) -> Vec<(usize, Read)> {
-    let mut missing: HashSet<&str> = events.iter().map(|event| event.id.as_str()).collect();
-    let mut met = Vec::new();
-    let began = Instant::now();
-    while !missing.is_empty() {
-        let left = PATIENCE.saturating_sub(began.elapsed());
-        let next = tokio::time::timeout(left, from.recv()).await;
-        let next = next.unwrap_or_else(|_| panic!("{} events were never read", missing.len()));
-        let (who, read) = next.unwrap();
-        missing.remove(read.id.as_str());
-        met.push((who, read));
-    }
-    met
-}
-
 /// Publishes orders until both members of a group have read some: then each order is read by one of
 /// them, whatever topics its events are in.
 async fn until_two_share(stream: &EventStream, from: &mut mpsc::UnboundedReceiver<(usize, Read)>) {
@@ -226,7 +147,7 @@ async fn until_two_share(stream: &EventStream, from: &mut mpsc::UnboundedReceive
         early.iter_mut().for_each(|event| event.id = format!("{}_{}", event.id, event.kind));
         publish_at_last(stream, &early).await;
         let mut readers: BTreeMap<String, BTreeSet<usize>> = BTreeMap::new();
-        for (who, read) in until_all_met(from, &early).await {
+        for (who, read) in until_all_met(from, &ids(&early)).await {
             readers.entry(read.key).or_default().insert(who);
         }
         let both: BTreeSet<usize> = readers.values().flatten().copied().collect();
@@ -266,7 +187,7 @@ async fn a_group_of_two_shares_the_orders_while_the_broker_goes_and_comes() {
         place.line.join(place.broker.port());
     };
     tokio::join!(publish_all(&stream, &events, 36, &done), trouble);
-    let met = until_all_met(&mut from, &events).await;
+    let met = until_all_met(&mut from, &ids(&events)).await;
     let read: Vec<Read> = met.into_iter().map(|(_, read)| read).collect();
     let worked_on: Vec<Read> =
         log::once(read).into_iter().filter(|read| read.key.starts_with("ord_")).collect();
@@ -294,7 +215,7 @@ async fn a_broker_that_is_killed_and_comes_back_is_published_to_again() {
         after
     };
     publish_at_last(&stream, after).await;
-    let worked_on = log::once(place.read(kept));
+    let worked_on = log::once(place.read(&ids(kept)));
     for topic in TOPICS {
         assert_eq!(log::seqs(&worked_on, topic), expected(kept, topic));
     }

@@ -2,18 +2,23 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::mem::ManuallyDrop;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use meridian_event_stream::Event;
 use rdkafka::consumer::{BaseConsumer, Consumer, StreamConsumer};
 use rdkafka::message::{BorrowedMessage, Headers, Message};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
+use tokio::sync::mpsc;
 
 /// How long anything may take on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Tenths of a second without an event, after which a log is at its end.
+/// How long a look for an event may take.
+const LOOK: Duration = Duration::from_millis(100);
+/// Looks without an event, in a row, after which a log is at its end.
 const QUIET_LOOKS: usize = 10;
+/// Looks without an event, all together, after which there is none.
+const LOOKS_MAX: usize = 600;
 
 /// An event as it was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,9 +55,9 @@ impl Read {
     }
 }
 
-/// Everything that some topics hold, which is these events at least; a partition's stand in their
+/// Everything that some topics hold, these ids at least; a partition's stand in their
 /// order. The end is where nothing comes any more: not every broker knows where its log ends.
-pub(crate) fn read(brokers: &str, topics: &[&str], at_least: &[Event]) -> Vec<Read> {
+pub(crate) fn read(brokers: &str, topics: &[&str], at_least: &[String]) -> Vec<Read> {
     let mut client = client(brokers);
     // Assigning wants a group's name, and has none of it.
     client.set("group.id", "none").set("enable.auto.commit", "false");
@@ -65,18 +70,21 @@ pub(crate) fn read(brokers: &str, topics: &[&str], at_least: &[Event]) -> Vec<Re
         }
     }
     consumer.assign(&wanted).unwrap();
-    let mut missing: HashSet<&str> = at_least.iter().map(|event| event.id.as_str()).collect();
-    let (mut found, began, mut quiet) = (Vec::new(), Instant::now(), 0);
+    let mut missing: HashSet<&str> = at_least.iter().map(String::as_str).collect();
+    let (mut found, mut looks, mut quiet) = (Vec::new(), 0, 0);
     while !missing.is_empty() || quiet < QUIET_LOOKS {
-        assert!(began.elapsed() < PATIENCE, "{} events are not in the log", missing.len());
-        match consumer.poll(Duration::from_millis(100)) {
+        assert!(looks < LOOKS_MAX, "{} events are not in the log", missing.len());
+        match consumer.poll(LOOK) {
             Some(message) => {
                 let read = Read::of(&message.unwrap());
                 missing.remove(read.id.as_str());
                 found.push(read);
                 quiet = 0;
             }
-            None => quiet += 1,
+            None => {
+                looks += 1;
+                quiet += 1;
+            }
         }
     }
     found
@@ -98,6 +106,40 @@ pub(crate) fn member(brokers: &str, group: &str, topics: &[&str]) -> ManuallyDro
     ManuallyDrop::new(consumer)
 }
 
+/// Sends on what a member of a group reads.
+pub(crate) async fn consume(
+    who: usize,
+    member: ManuallyDrop<StreamConsumer>,
+    to: mpsc::UnboundedSender<(usize, Read)>,
+) {
+    loop {
+        // Errors are the connection's, and pass.
+        if let Ok(message) = member.recv().await
+            && to.send((who, Read::of(&message))).is_err()
+        {
+            return;
+        }
+    }
+}
+
+/// What a group reads until it has met these ids.
+pub(crate) async fn until_all_met(
+    from: &mut mpsc::UnboundedReceiver<(usize, Read)>,
+    ids: &[String],
+) -> Vec<(usize, Read)> {
+    let mut missing: HashSet<&str> = ids.iter().map(String::as_str).collect();
+    let mut met = Vec::new();
+    let all = tokio::time::timeout(PATIENCE, async {
+        while !missing.is_empty() {
+            let (who, read) = from.recv().await.unwrap();
+            missing.remove(read.id.as_str());
+            met.push((who, read));
+        }
+    });
+    assert!(all.await.is_ok(), "{} events were never read", missing.len());
+    met
+}
+
 fn client(brokers: &str) -> ClientConfig {
     let mut client = ClientConfig::new();
     client
@@ -106,6 +148,11 @@ fn client(brokers: &str) -> ClientConfig {
         .set("fetch.wait.max.ms", "50")
         .set("allow.auto.create.topics", "true");
     client
+}
+
+/// The ids of events.
+pub(crate) fn ids(events: &[Event]) -> Vec<String> {
+    events.iter().map(|event| event.id.clone()).collect()
 }
 
 /// The events without those whose ids came up before: what a reader that remembers ids works on.

@@ -6,6 +6,7 @@
 mod broker;
 mod line;
 mod log;
+mod place;
 
 mod chance;
 mod errors;
