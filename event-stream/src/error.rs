@@ -17,7 +17,7 @@ pub enum ConfigError {
     )]
     Prefix(String),
     /// A call would have no time.
-    #[error("publishing within {0:?} is too short; give it {min:?} at least", min = Self::WITHIN_MIN)]
+    #[error("publishing within {0:?} is too short; give it {:?} at least", Self::WITHIN_MIN)]
     TooShort(Duration),
     /// TLS is asked for and was not built in.
     #[error("this build speaks no TLS to brokers; build it with the feature kafka-tls")]
@@ -147,8 +147,8 @@ impl fmt::Display for Why {
             Self::NoFamily => f.write_str("its name has no family; name it as order.confirmed"),
             Self::NoAnswer => f.write_str(
                 "no acknowledgement in time; look whether the brokers are up and reachable from \
-                 here, also under the addresses that they advertise, and whether enough replicas \
-                 are in sync",
+                 here, also under the addresses that they advertise, whether enough replicas are \
+                 in sync, and what the client logged",
             ),
             Self::NotSent => f.write_str(
                 "the time of the call was over before its turn; the brokers are slow, or a call \

@@ -141,8 +141,8 @@ fn room_of(path: &str) -> &str {
 /// Every path out of a file's crate root or into another crate of ours, with its line.
 fn reached(source: &Source) -> Vec<(usize, String)> {
     static HEAD: LazyLock<Regex> = LazyLock::new(|| {
-        Regex::new(r"\b(crate|meridian(?:_regions|_geo_routing|_event_stream)?)\s*::\s*|\b(?:super\s*::\s*)+")
-            .expect("the pattern is right")
+        let crates = r"\b(crate|meridian(?:_regions|_geo_routing|_event_stream)?)\s*::\s*";
+        Regex::new(&format!(r"{crates}|\b(?:super\s*::\s*)+")).expect("the pattern is right")
     });
     let mut reached = Vec::new();
     for head in HEAD.captures_iter(&source.code) {

@@ -34,12 +34,41 @@ impl Broker {
         let port = free_port();
         let advertised = advertised.unwrap_or(port);
         let kind = match std::env::var_os("MERIDIAN_KAFKA_JARS") {
-            Some(jars) => Kind::Apache {
-                dir: formatted(Path::new(&jars), port, advertised),
-                jars: jars.into(),
-            },
+            Some(jars) => {
+                let (jars, dir) = (PathBuf::from(jars), new_dir());
+                format(&jars, &dir, &[("PLAINTEXT", port, advertised)], &[], &[]);
+                Kind::Apache { jars, dir }
+            }
             None => Kind::Tansu(tansu().to_owned()),
         };
+        Self::started(kind, port, advertised)
+    }
+
+    /// Apache Kafka with a second port, where it speaks TLS with this certificate and its key in
+    /// PEM, and lets nobody in but this user.
+    #[cfg(feature = "tls")]
+    pub(crate) fn start_guarded(pem: &str, user: &str, password: &str) -> (Self, u16) {
+        let jars = std::env::var_os("MERIDIAN_KAFKA_JARS");
+        let jars = PathBuf::from(jars.expect("MERIDIAN_KAFKA_JARS, see scripts/fetch-kafka"));
+        let (port, guarded) = (free_port(), free_port());
+        let dir = new_dir();
+        let keys = dir.join("keys.pem");
+        std::fs::write(&keys, pem).unwrap();
+        let lines = [
+            "ssl.keystore.type=PEM".to_owned(),
+            format!("ssl.keystore.location={}", keys.display()),
+            "sasl.enabled.mechanisms=SCRAM-SHA-512".to_owned(),
+            "listener.name.sasl_ssl.scram-sha-512.sasl.jaas.config=\
+             org.apache.kafka.common.security.scram.ScramLoginModule required;"
+                .to_owned(),
+        ];
+        let scram = format!("SCRAM-SHA-512=[name={user},password={password}]");
+        let listeners = [("PLAINTEXT", port, port), ("SASL_SSL", guarded, guarded)];
+        format(&jars, &dir, &listeners, &lines, &["--add-scram", &scram]);
+        (Self::started(Kind::Apache { jars, dir }, port, port), guarded)
+    }
+
+    fn started(kind: Kind, port: u16, advertised: u16) -> Self {
         let process = kind.spawn(port, advertised);
         let broker = Self { kind, port, advertised, process };
         broker.until_it_listens();
@@ -144,18 +173,35 @@ fn java(jars: &Path) -> Command {
     command
 }
 
-/// A directory in which Apache Kafka can start, broker and controller in one.
-fn formatted(jars: &Path, port: u16, advertised: u16) -> PathBuf {
+fn new_dir() -> PathBuf {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     let number = COUNT.fetch_add(1, Ordering::Relaxed);
     let dir = std::env::temp_dir().join(format!("meridian-kafka-{}-{number}", std::process::id()));
     std::fs::create_dir_all(&dir).unwrap();
+    dir
+}
+
+/// Makes a directory one in which Apache Kafka can start, broker and controller in one, with these
+/// listeners (a protocol, where it listens, where it sends clients).
+fn format(
+    jars: &Path,
+    dir: &Path,
+    listeners: &[(&str, u16, u16)],
+    more: &[String],
+    tool_more: &[&str],
+) {
     let (controller, properties) = (free_port(), dir.join("server.properties"));
-    let lines = [
+    let all = |f: fn(&(&str, u16, u16)) -> String| listeners.iter().map(f).collect::<Vec<_>>();
+    let own = all(|(name, port, _)| format!("{name}://127.0.0.1:{port}")).join(",");
+    let told = all(|(name, _, port)| format!("{name}://127.0.0.1:{port}")).join(",");
+    let mut lines = vec![
         "process.roles=broker,controller".to_owned(),
         "node.id=1".to_owned(),
-        format!("listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}"),
-        format!("advertised.listeners=PLAINTEXT://127.0.0.1:{advertised}"),
+        format!("listeners={own},CONTROLLER://127.0.0.1:{controller}"),
+        format!("advertised.listeners={told}"),
+        "listener.security.protocol.map=\
+         CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SASL_SSL:SASL_SSL"
+            .to_owned(),
         "controller.listener.names=CONTROLLER".to_owned(),
         format!("controller.quorum.bootstrap.servers=127.0.0.1:{controller}"),
         format!("log.dirs={}", dir.join("log").display()),
@@ -167,10 +213,10 @@ fn formatted(jars: &Path, port: u16, advertised: u16) -> PathBuf {
         // So that a killed broker is not waited for.
         "broker.session.timeout.ms=3000".to_owned(),
     ];
+    lines.extend_from_slice(more);
     std::fs::write(&properties, lines.join("\n")).unwrap();
     let tool = ["kafka.tools.StorageTool", "format", "--standalone", "-t", CLUSTER, "-c"];
-    let done = java(jars).args(tool).arg(&properties).output().unwrap();
+    let done = java(jars).args(tool).arg(&properties).args(tool_more).output().unwrap();
     let said = String::from_utf8_lossy(&done.stderr);
     assert!(done.status.success(), "Apache Kafka made no directory for itself:\n{said}");
-    dir
 }

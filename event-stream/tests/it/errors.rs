@@ -32,7 +32,8 @@ pub(crate) fn short_stream(brokers: &str) -> EventStream {
     EventStream::open(&StreamConfig { publish_within: SHORT, ..config(brokers) }).unwrap()
 }
 
-fn config(brokers: &str) -> StreamConfig {
+/// How to reach some brokers.
+pub(crate) fn config(brokers: &str) -> StreamConfig {
     StreamConfig {
         brokers: brokers.to_owned(),
         topic_prefix: "meridian".to_owned(),

@@ -8,7 +8,7 @@ use tokio::sync::{mpsc, watch};
 
 use crate::errors::{event, publish_at_last, short_stream, stream};
 use crate::log::{self, Read, consume, ids, until_all_met};
-use crate::place::{PARTITIONS, Place, TOPICS};
+use crate::place::{PARTITIONS, Place, TOPICS, make_topics};
 
 /// How long a broker is away or unheard.
 const OUTAGE: Duration = Duration::from_millis(1500);
@@ -211,7 +211,7 @@ async fn a_broker_that_is_killed_and_comes_back_is_published_to_again() {
     let kept = if place.broker.keeps_its_log() {
         &events
     } else {
-        place.make_topics().await;
+        make_topics(&place.brokers()).await;
         after
     };
     publish_at_last(&stream, after).await;

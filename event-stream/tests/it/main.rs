@@ -11,3 +11,5 @@ mod place;
 mod chance;
 mod errors;
 mod kafka;
+#[cfg(feature = "tls")]
+mod tls;

@@ -25,7 +25,7 @@ impl Place {
         let broker = Broker::start(Some(line.port()));
         line.join(broker.port());
         let place = Self { broker, line };
-        place.make_topics().await;
+        make_topics(&place.brokers()).await;
         place
     }
 
@@ -34,20 +34,20 @@ impl Place {
         format!("127.0.0.1:{}", self.line.port())
     }
 
-    /// Makes the topics, as an operator does.
-    pub(crate) async fn make_topics(&self) {
-        let mut client = ClientConfig::new();
-        let admin: AdminClient<DefaultClientContext> =
-            client.set("bootstrap.servers", self.brokers()).create().unwrap();
-        let new = |name| NewTopic::new(name, PARTITIONS, TopicReplication::Fixed(1));
-        let topics: Vec<NewTopic<'_>> = TOPICS.iter().copied().map(new).collect();
-        for made in admin.create_topics(&topics, &AdminOptions::new()).await.unwrap() {
-            made.unwrap();
-        }
-    }
-
     /// Everything in the topics, these ids at least.
     pub(crate) fn read(&self, at_least: &[String]) -> Vec<Read> {
         log::read(&self.brokers(), TOPICS, at_least)
+    }
+}
+
+/// Makes the topics, as an operator does.
+pub(crate) async fn make_topics(brokers: &str) {
+    let mut client = ClientConfig::new();
+    let admin: AdminClient<DefaultClientContext> =
+        client.set("bootstrap.servers", brokers).create().unwrap();
+    let new = |name| NewTopic::new(name, PARTITIONS, TopicReplication::Fixed(1));
+    let topics: Vec<NewTopic<'_>> = TOPICS.iter().copied().map(new).collect();
+    for made in admin.create_topics(&topics, &AdminOptions::new()).await.unwrap() {
+        made.unwrap();
     }
 }
