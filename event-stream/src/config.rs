@@ -7,7 +7,7 @@ use std::time::Duration;
 use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;
 
-use crate::error::ConfigError;
+use crate::error::{ConfigError, WITHIN_MIN};
 use crate::event::is_topic;
 
 /// Messages that may wait for brokers, all calls together.
@@ -85,7 +85,7 @@ impl StreamConfig {
         if !is_topic(&self.topic_prefix) {
             return Err(ConfigError::Prefix(self.topic_prefix.clone()));
         }
-        if self.publish_within < ConfigError::WITHIN_MIN {
+        if self.publish_within < WITHIN_MIN {
             return Err(ConfigError::TooShort(self.publish_within));
         }
         let event_within = self.event_within();

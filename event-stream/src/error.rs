@@ -5,6 +5,9 @@ use std::time::Duration;
 
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 
+/// Shortest time for a call: the client library looks for what is too late once a second.
+pub(crate) const WITHIN_MIN: Duration = Duration::from_secs(2);
+
 /// Why a stream was not opened.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
@@ -17,7 +20,7 @@ pub enum ConfigError {
     )]
     Prefix(String),
     /// A call would have no time.
-    #[error("publishing within {0:?} is too short; give it {:?} at least", Self::WITHIN_MIN)]
+    #[error("publishing within {0:?} is too short; give it {min:?} at least", min = WITHIN_MIN)]
     TooShort(Duration),
     /// TLS is asked for and was not built in.
     #[error("this build speaks no TLS to brokers; build it with the feature kafka-tls")]
@@ -25,11 +28,6 @@ pub enum ConfigError {
     /// The client library says no.
     #[error("the client library refuses its configuration: {0}")]
     Refused(KafkaError),
-}
-
-impl ConfigError {
-    /// Shortest time for a call: the client library looks for what is too late once a second.
-    pub const WITHIN_MIN: Duration = Duration::from_secs(2);
 }
 
 /// Why not everything is acknowledged. What [`acknowledged`](Self::acknowledged) does not name has
