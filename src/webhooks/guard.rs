@@ -7,6 +7,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
+use std::time::Duration;
 
 use reqwest::Url;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
@@ -14,6 +15,9 @@ use sha2::{Digest, Sha256};
 
 /// Longest address that is taken.
 const URL_BYTES_MAX: usize = 2048;
+
+/// Longest that looking a name up may take.
+const LOOK_UP_PATIENCE: Duration = Duration::from_secs(3);
 
 /// How far a webhook may reach.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -104,9 +108,8 @@ fn out_of_the_house(url: &Url, host: &str) -> Result<(), Forbidden> {
 
 /// Every address of a host, if all of them are out of the house.
 async fn addresses(host: &str) -> Result<Vec<SocketAddr>, Forbidden> {
-    let found = tokio::net::lookup_host((host, 0)).await;
-    let found: Vec<SocketAddr> = found.map_err(|_| UNKNOWN)?.collect();
-    checked(found)
+    let found = tokio::time::timeout(LOOK_UP_PATIENCE, tokio::net::lookup_host((host, 0))).await;
+    checked(found.map_err(|_| UNKNOWN)?.map_err(|_| UNKNOWN)?.collect())
 }
 
 const UNKNOWN: Forbidden = Forbidden("a host that can be found");

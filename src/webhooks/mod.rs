@@ -108,16 +108,8 @@ impl Webhooks {
                 .await
         };
         let created_at = uncut(writing).await?;
-        let events = events.map(|kinds| kinds.into_iter().map(str::to_owned).collect());
-        let row = EndpointRow {
-            id,
-            url: Vec::new(),
-            events,
-            created_at,
-            disabled_at: None,
-            disabled_why: None,
-        };
-        Ok(EndpointView::of(row, target.url().to_string()).with_secret(&secret, None))
+        let url = target.url().to_string();
+        Ok(EndpointView::new(id, url, events.as_deref(), created_at).with_secret(&secret, None))
     }
 
     /// One's own endpoints, oldest first.

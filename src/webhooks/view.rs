@@ -5,6 +5,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::domain::event::told_as;
+use crate::domain::ids::EndpointId;
 use crate::domain::signed_message::Secret;
 use crate::store::webhooks::{Delivery, DeliveryRow, EndpointRow};
 
@@ -38,24 +39,40 @@ pub struct EndpointView {
 }
 
 impl EndpointView {
-    pub(super) fn of(row: EndpointRow, url: String) -> Self {
-        let events =
-            row.events.map(|kinds| kinds.iter().map(|it| told_as(it).to_owned()).collect());
+    pub(super) fn new(
+        id: EndpointId,
+        url: String,
+        kinds: Option<&[impl AsRef<str>]>,
+        created_at: Timestamp,
+    ) -> Self {
+        let names = |kinds: &[_]| kinds.iter().map(name).collect();
         Self {
-            id: row.id.to_string(),
+            id: id.to_string(),
             url,
-            events,
+            events: kinds.map(names),
             secret: None,
             old_secret_until: None,
-            created_at: row.created_at,
+            created_at,
+            disabled_at: None,
+            disabled_why: None,
+        }
+    }
+
+    pub(super) fn of(row: EndpointRow, url: String) -> Self {
+        Self {
             disabled_at: row.disabled_at,
             disabled_why: row.disabled_why,
+            ..Self::new(row.id, url, row.events.as_deref(), row.created_at)
         }
     }
 
     pub(super) fn with_secret(self, secret: &Secret, old_until: Option<Timestamp>) -> Self {
         Self { secret: Some(secret.reveal()), old_secret_until: old_until, ..self }
     }
+}
+
+fn name(kind: &impl AsRef<str>) -> String {
+    told_as(kind.as_ref()).to_owned()
 }
 
 /// An event on its way to an endpoint, and what became of it.

@@ -36,6 +36,9 @@ async fn what_fails_is_tried_again_later_and_still_in_order() {
     no_more_waiting(&lab).await;
     let second = ada.oldest(&hook, "tried twice", failed(2)).await;
     assert!((300.0..=331.0).contains(&pause(&second)), "{}", pause(&second));
+    let later =
+        ada.newest(&hook, "put off", |it| it["next_attempt_at"] == second["next_attempt_at"]);
+    assert_eq!(later.await["attempts"], 0, "nobody looks at it before");
     assert_eq!(receiver.firsts().len(), 1, "later events wait for the first one");
 
     receiver

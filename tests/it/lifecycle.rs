@@ -343,9 +343,12 @@ async fn a_region_comes_step_by_step_and_goes_only_when_nothing_is_left() {
     assert_eq!(go("removing", &[]).0, Some(0));
     let seat = "INSERT INTO inventory VALUES ('ap-south', 'XX1', '2027-01-01', 'economy', 1, 0, 1)";
     sql(&lab.database, seat).await;
+    let lease = "INSERT INTO relay_lease VALUES ('ap-south', 'outbox', 'dead', 1, now())";
+    sql(&lab.database, lease).await;
     let (code, said) = go("removed", &[]);
     assert_eq!(code, Some(1));
-    assert!(said.contains("rows left: inventory 1"), "{said}");
+    assert_eq!(count(&lab.database, "SELECT count(*) FROM relay_lease").await, 0);
+    assert!(said.contains("rows left: inventory 1"), "a lease that ran out is no row left: {said}");
     assert_eq!(count(&lab.database, places).await, 12, "nothing was dropped");
     sql(&lab.database, "DELETE FROM inventory").await;
     let done = ["--done", "14", "--done", "15", "--done", "16"];

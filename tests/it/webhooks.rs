@@ -156,14 +156,13 @@ async fn nothing_personal_is_in_any_byte_that_leaves_the_house() {
     let seen = receiver.wait(5).await;
     let traveller = ada.id.rsplit('_').next().unwrap();
     let email = ada.email.split('@').next().unwrap();
-    let secrets = [ada.token.as_str(), &ada.password, email, traveller, "canary", "ada", "1987"];
+    let secrets = [&ada.token, &ada.password, email, traveller, "canaryson", "tok_visa"];
     for received in seen {
         let headers: String =
             received.headers.iter().map(|(name, value)| format!("{name}: {value:?}\n")).collect();
         let text = headers + &received.path + &String::from_utf8(received.bytes).unwrap();
-        for secret in secrets.iter().chain(&["tok_visa", "FRA", "JFK", "EUR"]) {
-            let there = text.to_lowercase().contains(&secret.to_lowercase());
-            assert!(!there, "{secret} is in {text}");
+        for secret in secrets {
+            assert!(!text.to_lowercase().contains(&secret.to_lowercase()), "{secret} in {text}");
         }
     }
 }
@@ -246,14 +245,17 @@ async fn nobody_sees_or_touches_the_webhook_of_another() {
 
     receiver.wait(1).await;
     assert!(receiver.seen()[0].is_signed_with(&hook.secret), "it is as it was");
+    let hers = Receiver::start().await;
+    eve.hook(&hers.url).await;
     eve.ticket(&lab, "Lovelace").await;
+    hers.wait(5).await;
     ada.ask(&hook, &redeliver).await.is(202);
     receiver.wait(2).await;
     assert_eq!(receiver.firsts().len(), 1, "events of others go to others");
 
     ada.delete(&hook.path("")).await.is(204);
     ada.get(&hook.path("/deliveries")).await.refuses(404, "not_found");
-    assert_eq!(count(&lab.database, "SELECT count(*) FROM webhook_delivery").await, 0);
+    assert_eq!(count(&lab.database, "SELECT count(*) FROM webhook_delivery").await, 5, "hers");
 }
 
 #[tokio::test(flavor = "multi_thread")]
