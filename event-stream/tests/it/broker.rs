@@ -23,8 +23,11 @@ pub(crate) struct Broker {
     process: Child,
 }
 
-enum Kind {
+/// Which broker.
+pub(crate) enum Kind {
+    /// Its program.
     Tansu(PathBuf),
+    /// Its libraries, and its directory.
     Apache { jars: PathBuf, dir: PathBuf },
 }
 
@@ -44,31 +47,8 @@ impl Broker {
         Self::started(kind, port, advertised)
     }
 
-    /// Apache Kafka with a second port, where it speaks TLS with this certificate and its key in
-    /// PEM, and lets nobody in but this user.
-    #[cfg(feature = "tls")]
-    pub(crate) fn start_guarded(pem: &str, user: &str, password: &str) -> (Self, u16) {
-        let jars = std::env::var_os("MERIDIAN_KAFKA_JARS");
-        let jars = PathBuf::from(jars.expect("MERIDIAN_KAFKA_JARS, see scripts/fetch-kafka"));
-        let (port, guarded) = (free_port(), free_port());
-        let dir = new_dir();
-        let keys = dir.join("keys.pem");
-        std::fs::write(&keys, pem).unwrap();
-        let lines = [
-            "ssl.keystore.type=PEM".to_owned(),
-            format!("ssl.keystore.location={}", keys.display()),
-            "sasl.enabled.mechanisms=SCRAM-SHA-512".to_owned(),
-            "listener.name.sasl_ssl.scram-sha-512.sasl.jaas.config=\
-             org.apache.kafka.common.security.scram.ScramLoginModule required;"
-                .to_owned(),
-        ];
-        let scram = format!("SCRAM-SHA-512=[name={user},password={password}]");
-        let listeners = [("PLAINTEXT", port, port), ("SASL_SSL", guarded, guarded)];
-        format(&jars, &dir, &listeners, &lines, &["--add-scram", &scram]);
-        (Self::started(Kind::Apache { jars, dir }, port, port), guarded)
-    }
-
-    fn started(kind: Kind, port: u16, advertised: u16) -> Self {
+    /// Starts what was made ready.
+    pub(crate) fn started(kind: Kind, port: u16, advertised: u16) -> Self {
         let process = kind.spawn(port, advertised);
         let broker = Self { kind, port, advertised, process };
         broker.until_it_listens();
@@ -141,7 +121,8 @@ impl Kind {
     }
 }
 
-fn free_port() -> u16 {
+/// A port that nobody listens on.
+pub(crate) fn free_port() -> u16 {
     let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     free.local_addr().unwrap().port()
 }
@@ -173,7 +154,8 @@ fn java(jars: &Path) -> Command {
     command
 }
 
-fn new_dir() -> PathBuf {
+/// A directory that goes with its broker.
+pub(crate) fn new_dir() -> PathBuf {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     let number = COUNT.fetch_add(1, Ordering::Relaxed);
     let dir = std::env::temp_dir().join(format!("meridian-kafka-{}-{number}", std::process::id()));
@@ -183,7 +165,7 @@ fn new_dir() -> PathBuf {
 
 /// Makes a directory one in which Apache Kafka can start, broker and controller in one, with these
 /// listeners (a protocol, where it listens, where it sends clients).
-fn format(
+pub(crate) fn format(
     jars: &Path,
     dir: &Path,
     listeners: &[(&str, u16, u16)],

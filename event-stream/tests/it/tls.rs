@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use meridian_event_stream::{EventStream, Login, Security, StreamConfig};
 
-use crate::broker::Broker;
+use crate::broker::{self, Broker, Kind, free_port, new_dir};
 use crate::errors::{config, event, publish_at_last};
 use crate::log;
 use crate::place::{TOPICS, make_topics};
@@ -13,6 +13,28 @@ use crate::place::{TOPICS, make_topics};
 const USER: &str = "meridian";
 /// Longest that a call may take.
 const WITHIN: Duration = Duration::from_secs(6);
+
+/// Apache Kafka with a second port, where it speaks TLS with this certificate and its key in PEM,
+/// and lets nobody in but one user.
+fn guarded(pem: &str, password: &str) -> (Broker, u16) {
+    let jars = std::env::var_os("MERIDIAN_KAFKA_JARS");
+    let jars = PathBuf::from(jars.expect("MERIDIAN_KAFKA_JARS, see scripts/fetch-kafka"));
+    let (port, guarded, dir) = (free_port(), free_port(), new_dir());
+    let keys = dir.join("keys.pem");
+    std::fs::write(&keys, pem).unwrap();
+    let lines = [
+        "ssl.keystore.type=PEM".to_owned(),
+        format!("ssl.keystore.location={}", keys.display()),
+        "sasl.enabled.mechanisms=SCRAM-SHA-512".to_owned(),
+        "listener.name.sasl_ssl.scram-sha-512.sasl.jaas.config=\
+         org.apache.kafka.common.security.scram.ScramLoginModule required;"
+            .to_owned(),
+    ];
+    let scram = format!("SCRAM-SHA-512=[name={USER},password={password}]");
+    let listeners = [("PLAINTEXT", port, port), ("SASL_SSL", guarded, guarded)];
+    broker::format(&jars, &dir, &listeners, &lines, &["--add-scram", &scram]);
+    (Broker::started(Kind::Apache { jars, dir }, port, port), guarded)
+}
 
 /// A stream to a port of this machine, for who trusts an authority and knows a password.
 fn stream(port: u16, ca: Option<PathBuf>, password: &str) -> EventStream {
@@ -29,7 +51,7 @@ async fn whoever_is_trusted_and_knows_the_password_publishes_and_nobody_else() {
     let rcgen::CertifiedKey { cert, signing_key } =
         rcgen::generate_simple_self_signed(names).unwrap();
     let pem = format!("{}{}", signing_key.serialize_pem(), cert.pem());
-    let (broker, guarded) = Broker::start_guarded(&pem, USER, "swordfish");
+    let (broker, guarded) = guarded(&pem, "swordfish");
     let plain = format!("127.0.0.1:{}", broker.port());
     make_topics(&plain).await;
     let ca = std::env::temp_dir().join(format!("meridian-kafka-ca-{guarded}.pem"));
