@@ -128,11 +128,6 @@ impl Why {
         }
     }
 
-    /// Whether the producer publishes nothing more after it.
-    pub(crate) fn breaks_producer(self) -> bool {
-        self == Self::Broken
-    }
-
     /// Whether publishing the same again can end otherwise without anybody doing anything.
     pub fn may_pass(self) -> bool {
         !matches!(self, Self::NoFamily | Self::TooLarge)

@@ -122,7 +122,7 @@ impl EventStream {
 /// What an outcome says about the producer.
 fn learned(outcome: &PublishError) -> Learned {
     let mut whys = outcome.failures.iter().map(|failure| failure.why);
-    if whys.clone().any(Why::breaks_producer) {
+    if whys.clone().any(|why| why == Why::Broken) {
         Learned::Broken
     } else if outcome.acknowledged.is_empty() && whys.any(|why| why == Why::NoAnswer) {
         Learned::Silent
