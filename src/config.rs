@@ -1,5 +1,7 @@
 //! The command line and the environment: what a person may set, with words for each.
 
+mod kafka;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -10,6 +12,8 @@ use crate::catalogue::Profile;
 use crate::store::DatabaseUrl;
 use crate::suppliers::sandbox::faults::Fault;
 use crate::telemetry::LogFormat;
+
+pub use kafka::{KafkaArgs, Password};
 
 /// What an exit code means, for `--help`.
 const EXIT_CODES: &str = "Exit codes: 0 done, 1 could not be done (the reason is on standard \
@@ -155,6 +159,9 @@ pub struct NodeArgs {
     /// port. Without it only to public addresses, over TLS, on port 443.
     #[arg(long, env = "MERIDIAN_WEBHOOKS_ANYWHERE")]
     pub webhooks_anywhere: bool,
+    /// The event stream, if there is one.
+    #[command(flatten)]
+    pub kafka: KafkaArgs,
     /// How long this node may work on an order before another takes over, in milliseconds.
     #[arg(long, env = "MERIDIAN_LEASE_MS", default_value_t = 10_000)]
     pub lease_ms: u64,

@@ -9,8 +9,8 @@ use clap::Parser;
 use meridian::catalogue::{Catalogue, Schedule};
 use meridian::clock::Clock;
 use meridian::config::{
-    Audit, AuditWhat, CatalogueArgs, Cli, Command, Database, Demo, KeysArgs, Migrate, NodeArgs,
-    Regions, SandboxArgs, Serve, Work, redirect,
+    Audit, AuditWhat, CatalogueArgs, Cli, Command, Database, Demo, KafkaArgs, KeysArgs, Migrate,
+    NodeArgs, Password, Regions, SandboxArgs, Serve, Work, redirect,
 };
 use meridian::demo::house::House;
 use meridian::demo::tour::{Seen, tour};
@@ -18,10 +18,13 @@ use meridian::node::{Node, NodeConfig, World};
 use meridian::places::PlaceIndex;
 use meridian::privacy::audit;
 use meridian::privacy::keys::{self, Keys};
+use meridian::relay::EventSink;
+use meridian::relay::kafka::{self, Kafka};
 use meridian::store::{Store, StoreConfig, migrate as migrations};
 use meridian::suppliers::sandbox::Sandbox;
 use meridian::telemetry;
 use meridian::webhooks::guard::Reach;
+use meridian_event_stream::{Login, Security, StreamConfig};
 use meridian_regions::Registry;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -204,6 +207,7 @@ async fn world_and_config(
         let names: Vec<String> = registry.all().map(|region| region.name.clone()).collect();
         format!("{} is no region; there are {}", args.region, names.join(", "))
     })?;
+    let sink = event_sink(&args.kafka, &args.region)?;
     let (profile, seed) = (args.schedule.profile, args.schedule.seed);
     let build = move || World::build(registry, profile, seed, Clock::default());
     let world = tokio::task::spawn_blocking(build).await.map_err(text)?.map_err(text)?;
@@ -211,6 +215,7 @@ async fn world_and_config(
     let mut store = StoreConfig::new(args.database.url.clone());
     store.connections_max = args.connections.map_or(store.connections_max, Into::into);
     let config = NodeConfig {
+        sink,
         payments: args.payments_url.clone(),
         airline: args.airline_url.clone(),
         callbacks: args.callback_url.clone().unwrap_or_else(|| region.endpoints.api.clone()),
@@ -220,6 +225,25 @@ async fn world_and_config(
         ..NodeConfig::new(region, store, keys, "")
     };
     Ok((world, config))
+}
+
+fn event_sink(args: &KafkaArgs, region: &str) -> Result<Option<Arc<dyn EventSink>>, String> {
+    let Some(brokers) = args.brokers.clone() else { return Ok(None) };
+    let login = args.user.clone().zip(args.password.clone());
+    let login = login.map(|(user, Password(password))| Login { user, password });
+    let security = match args.tls {
+        true => Security::Tls { ca: args.ca.clone(), login },
+        false => Security::Plain,
+    };
+    let kafka = Kafka::open(&StreamConfig {
+        brokers,
+        topic_prefix: args.topic_prefix.clone(),
+        client_id: format!("meridian-{region}"),
+        publish_within: kafka::PUBLISH_WITHIN,
+        security,
+    });
+    let kafka = kafka.map_err(|error| format!("the event stream of --kafka-brokers: {error}"))?;
+    Ok(Some(Arc::new(kafka)))
 }
 
 async fn listen(address: std::net::SocketAddr) -> Result<TcpListener, String> {

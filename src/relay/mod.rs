@@ -6,6 +6,8 @@
 //! another: [`Relay::fan_out`]. Endpoints of travellers are one kind (`webhooks/`), the event
 //! stream is the other: [`Relay::stream`].
 
+pub mod kafka;
+
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -111,6 +111,26 @@ pub static CATALOGUE: &[Metric] = &[
         "Events out of the outbox, by where to: webhooks (one for each endpoint), stream",
     ),
     metric(
+        "meridian_stream_published_total",
+        Kind::Counter,
+        "Events that the Kafka cluster has acknowledged, by topic",
+    ),
+    metric(
+        "meridian_stream_failed_total",
+        Kind::Counter,
+        "Events that were not acknowledged and will be published again, by topic and reason",
+    ),
+    metric(
+        "meridian_stream_delivery_duration_seconds",
+        Kind::Seconds,
+        "Time from publishing an event to its acknowledgement, by topic",
+    ),
+    metric(
+        "meridian_stream_producers_replaced_total",
+        Kind::Counter,
+        "Kafka producers that got no answers any more and were replaced",
+    ),
+    metric(
         "meridian_stream_publish_duration_seconds",
         Kind::Seconds,
         "Time until the event stream has taken a batch, or has not",

@@ -5,6 +5,16 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop loudly")]
 
+#[path = "../../event-stream/tests/it/broker.rs"]
+mod broker;
+#[path = "../../event-stream/tests/it/line.rs"]
+mod line;
+#[expect(dead_code, reason = "the event stream's own stories need more")]
+#[path = "../../event-stream/tests/it/log.rs"]
+mod log;
+#[path = "../../event-stream/tests/it/place.rs"]
+mod place;
+
 mod asker;
 mod lab;
 mod recorder;
@@ -41,6 +51,7 @@ mod saga;
 mod schema;
 mod search;
 mod statements;
+mod stream;
 mod suppliers;
 mod telemetry;
 mod transactions;

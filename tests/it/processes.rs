@@ -63,7 +63,7 @@ impl Killed {
     }
 }
 
-fn serve(lab: &Lab, region: &str, more: &[&str]) -> (Killed, String) {
+pub(crate) fn serve(lab: &Lab, region: &str, more: &[&str]) -> (Killed, String) {
     let mut command = meridian();
     command
         .args(["serve", "--region", region, "--listen", "127.0.0.1:0", "--profile", "tiny"])

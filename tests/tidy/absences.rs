@@ -6,7 +6,7 @@ use super::source::{Source, sources};
 use super::tree::{Fault, File, files, hold, line_of, under};
 
 /// What the product is made of; tests and benches are not in it.
-const PRODUCT: &[&str] = &["src/", "regions/src/", "geo-routing/src/"];
+const PRODUCT: &[&str] = &["src/", "regions/src/", "geo-routing/src/", "event-stream/src/"];
 /// All Rust.
 const EVERYWHERE: &[&str] = &[""];
 
@@ -53,9 +53,17 @@ static ABSENCES: &[Absence] = &[
         advice: "DNS messages stay in geo-routing/",
     },
     Absence {
+        pattern: r"\brdkafka\b",
+        among: PRODUCT,
+        but: &["event-stream/src/"],
+        in_tests: false,
+        offender: "use rdkafka::ClientConfig;",
+        advice: "the Kafka client stays in event-stream/; implement relay::EventSink with it",
+    },
+    Absence {
         pattern: r"\b(Timestamp|Zoned|SystemTime|Instant)\s*::\s*now\b",
         among: EVERYWHERE,
-        but: &["src/clock.rs", "geo-routing/src/clock.rs"],
+        but: &["src/clock.rs", "geo-routing/src/clock.rs", "event-stream/src/clock.rs"],
         in_tests: false,
         offender: "let now = std::time::Instant::now();",
         advice: "ask clock::Clock, the only clock",

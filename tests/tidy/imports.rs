@@ -49,6 +49,7 @@ const ALL: &[&str] = &["*"];
 static ROOMS: &[Room] = &[
     room("regions", &[]),
     room("geo_routing", &[&["regions"]]),
+    room("event_stream", &[]),
     room("clock", &[]),
     room("telemetry", &[]),
     room("domain", &[&["regions"]]),
@@ -62,7 +63,7 @@ static ROOMS: &[Room] = &[
     room("privacy", &[FLOOR]),
     room("travellers", &[FLOOR]),
     room("orders", &[FLOOR]),
-    room("relay", &[FLOOR]),
+    room("relay", &[FLOOR, &["event_stream"]]),
     room("webhooks", &[FLOOR]),
     room("recommend", &[FLOOR]),
     room("lifecycle", &[FLOOR, &["geo_routing"]]),
@@ -139,6 +140,9 @@ fn room_of(path: &str) -> &str {
     if path.starts_with("geo-routing/") {
         return "geo_routing";
     }
+    if path.starts_with("event-stream/") {
+        return "event_stream";
+    }
     let inner = path.strip_prefix("src/").unwrap_or(path);
     inner.split('/').next().unwrap_or(inner).trim_end_matches(".rs")
 }
@@ -146,8 +150,8 @@ fn room_of(path: &str) -> &str {
 /// Every path out of a file's crate root or into another crate of ours, with its line.
 fn reached(source: &Source) -> Vec<(usize, String)> {
     static HEAD: LazyLock<Regex> = LazyLock::new(|| {
-        Regex::new(r"\b(crate|meridian(?:_regions|_geo_routing)?)\s*::\s*|\b(?:super\s*::\s*)+")
-            .expect("the pattern is right")
+        let crates = r"\b(crate|meridian(?:_regions|_geo_routing|_event_stream)?)\s*::\s*";
+        Regex::new(&format!(r"{crates}|\b(?:super\s*::\s*)+")).expect("the pattern is right")
     });
     let mut reached = Vec::new();
     for head in HEAD.captures_iter(&source.code) {
@@ -156,6 +160,7 @@ fn reached(source: &Source) -> Vec<(usize, String)> {
         match head.get(1).map(|name| name.as_str()) {
             Some("meridian_regions") => paths.push("regions".to_owned()),
             Some("meridian_geo_routing") => paths.push("geo_routing".to_owned()),
+            Some("meridian_event_stream") => paths.push("event_stream".to_owned()),
             // Inside a leaf crate, `crate` is the leaf itself.
             Some("crate") if !source.path.starts_with("src/") => {}
             None if whole.as_str().matches("super").count() != depth(source, whole.start()) => {}
@@ -253,7 +258,8 @@ fn faults(source: &Source) -> Vec<Fault> {
 
 fn house() -> Vec<Source> {
     sources(|path| {
-        ["src/", "regions/src/", "geo-routing/src/"].iter().any(|folder| path.starts_with(folder))
+        let folders = ["src/", "regions/src/", "geo-routing/src/", "event-stream/src/"];
+        folders.iter().any(|folder| path.starts_with(folder))
     })
 }
 
@@ -294,6 +300,8 @@ fn a_forbidden_import_is_seen_in_every_spelling() {
     assert_eq!(seen("src/orders/mod.rs", "use crate::worker::{Dispatch, Worker};"), 1);
     assert_eq!(seen("src/http/orders.rs", "use crate::worker::Dispatch;"), 1);
     assert_eq!(seen("src/domain/ids.rs", "use meridian_geo_routing::Live;"), 1);
+    assert_eq!(seen("src/orders/mod.rs", "use meridian_event_stream::Event;"), 1);
+    assert_eq!(seen("event-stream/src/lib.rs", "use meridian_regions::Registry;"), 1);
     assert_eq!(seen("regions/src/file.rs", "use meridian::domain::ids;"), 1);
     assert_eq!(seen("src/attic.rs", ""), 1);
 }
