@@ -1,5 +1,5 @@
-//! What a network does to a node's way to its database: rows of the fault matrix, each in a house of
-//! its own. `tests/chaos/` breaks the same things at random and all at once.
+//! What a network does to a node's way to its database: rows of the fault matrix, each in a house
+//! of its own. `tests/chaos/` breaks the same things at random and all at once.
 
 use std::time::Duration;
 
