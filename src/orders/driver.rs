@@ -15,9 +15,8 @@ use crate::domain::ids::OrderId;
 use crate::domain::order::{OrderKind, State, Trigger};
 use crate::domain::traveller::{Name, Passenger};
 use crate::privacy::seal::DataKey;
+use crate::store::Error;
 use crate::store::orders::{Advance, Work};
-use crate::store::release::Never;
-use crate::store::{Abort, Error};
 use crate::suppliers::{
     Airline, AuthorizationStatus, Booked, Booking, BookingRequest, Outcome, PaymentProvider, Reason,
 };
@@ -251,18 +250,17 @@ impl Driver {
         let written = self
             .orders
             .store
-            .tx("order_advance", Deadline::after(STEP_PATIENCE), |tx| {
+            .transact("order_advance", Deadline::after(STEP_PATIENCE), |tx| {
                 let (work, step) = (work.clone(), step.clone());
                 async move {
                     let version = tx.order_advance(&work, &step, lease).await?;
                     if version.is_some() {
                         tx.seats_settle(order, seats).await?;
                     }
-                    Ok::<_, Abort<Never>>(version)
+                    Ok(version)
                 }
             })
-            .await
-            .map_err(Abort::into_error)?;
+            .await?;
         if written.is_none() {
             metrics::counter!("meridian_saga_fenced_total").increment(1);
             return Ok(Some(LetGo::Fenced));
@@ -280,12 +278,11 @@ impl Driver {
         let kept = self
             .orders
             .store
-            .tx("order_postpone", Deadline::after(STEP_PATIENCE), |tx| {
+            .transact("order_postpone", Deadline::after(STEP_PATIENCE), |tx| {
                 let work = work.clone();
-                async move { Ok::<_, Abort<Never>>(tx.order_postpone(&work, pause).await?) }
+                async move { tx.order_postpone(&work, pause).await }
             })
-            .await
-            .map_err(Abort::into_error)?;
+            .await?;
         Ok(if kept.is_some() { LetGo::Postponed } else { LetGo::Fenced })
     }
 

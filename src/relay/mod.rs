@@ -17,8 +17,7 @@ use meridian_regions::RegionId;
 use crate::clock::{Clock, Deadline};
 use crate::domain::event::{Event, EventId};
 use crate::store::relay::{FannedOut, Message, Place, Relayed};
-use crate::store::release::Never;
-use crate::store::{Abort, Error, Store};
+use crate::store::{Error, Store};
 
 /// How long another node waits for a sign of life of the one whose turn it is. A sink has half of
 /// it for a batch.
@@ -133,16 +132,13 @@ impl Relay {
             return Ok(Batch::Relayed(0));
         }
         let messages = Arc::new(messages);
-        let moved =
-            self.store
-                .tx("outbox_fan_out", Deadline::after(PATIENCE), |tx| {
-                    let messages = Arc::clone(&messages);
-                    async move {
-                        Ok::<_, Abort<Never>>(tx.outbox_fan_out(home, epoch, &messages).await?)
-                    }
-                })
-                .await
-                .map_err(Abort::into_error)?;
+        let moved = self
+            .store
+            .transact("outbox_fan_out", Deadline::after(PATIENCE), |tx| {
+                let messages = Arc::clone(&messages);
+                async move { tx.outbox_fan_out(home, epoch, &messages).await }
+            })
+            .await?;
         let Some(FannedOut { told, streamed }) = moved else { return Ok(Batch::Lost) };
         count("webhooks", told);
         count("stream", streamed);
@@ -187,12 +183,11 @@ impl Relay {
     async fn take_off(&self, turn: &Turn, taken: Vec<EventId>) -> Result<bool, Error> {
         let (home, epoch, taken) = (self.home, turn.epoch, Arc::new(taken));
         self.store
-            .tx("stream_taken", Deadline::after(PATIENCE), |tx| {
+            .transact("stream_taken", Deadline::after(PATIENCE), |tx| {
                 let taken = Arc::clone(&taken);
-                async move { Ok::<_, Abort<Never>>(tx.stream_taken(home, epoch, &taken).await?) }
+                async move { tx.stream_taken(home, epoch, &taken).await }
             })
             .await
-            .map_err(Abort::into_error)
     }
 }
 

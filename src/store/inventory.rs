@@ -9,9 +9,8 @@ use jiff::civil::Date;
 use meridian_regions::{Country, RegionId};
 
 use super::read::parse;
-use super::release::Never;
 use super::tx::Words;
-use super::{Abort, Error, Reader, Store, Tx, sql};
+use super::{Error, Reader, Store, Tx, sql};
 use crate::clock::Deadline;
 use crate::domain::ids::OrderId;
 use crate::domain::itinerary::Cabin;
@@ -115,14 +114,11 @@ impl Store {
         from: RegionId,
         to: RegionId,
     ) -> Result<u64, Error> {
-        let outcome = self
-            .tx("seats_rehome", deadline, |tx| async move {
-                let words: &super::read::Params<'_> =
-                    &[&country.code(), &from.locality, &to.locality];
-                tx.run(&sql::inventory::keeper_move, words).await?;
-                Ok::<_, Abort<Never>>(tx.run(&sql::inventory::seats_rehome, words).await?)
-            })
-            .await;
-        outcome.map_err(Abort::into_error)
+        self.transact("seats_rehome", deadline, |tx| async move {
+            let words: &super::read::Params<'_> = &[&country.code(), &from.locality, &to.locality];
+            tx.run(&sql::inventory::keeper_move, words).await?;
+            tx.run(&sql::inventory::seats_rehome, words).await
+        })
+        .await
     }
 }

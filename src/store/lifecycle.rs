@@ -6,9 +6,8 @@ use jiff::Timestamp;
 use meridian_regions::{RegionId, State};
 use tokio_postgres::types::ToSql;
 
-use super::release::Never;
 use super::tx::Words;
-use super::{Abort, Error, Store, sql};
+use super::{Error, Store, sql};
 use crate::clock::Deadline;
 
 /// A region that takes nobody new.
@@ -60,17 +59,15 @@ impl Store {
         reason: &str,
         ends_at: Option<Timestamp>,
     ) -> Result<Timestamp, Error> {
-        let outcome = self
-            .tx("drain_set", deadline, |tx| {
-                let (region, reason) = (region.to_owned(), reason.to_owned());
-                async move {
-                    let words: [&(dyn ToSql + Sync); 3] = [&region, &reason, &ends_at];
-                    let row = tx.one(&sql::lifecycle::drain_set, &words).await?;
-                    Ok::<_, Abort<Never>>(row.get("since"))
-                }
-            })
-            .await;
-        outcome.map_err(Abort::into_error)
+        self.transact("drain_set", deadline, |tx| {
+            let (region, reason) = (region.to_owned(), reason.to_owned());
+            async move {
+                let words: [&(dyn ToSql + Sync); 3] = [&region, &reason, &ends_at];
+                let row = tx.one(&sql::lifecycle::drain_set, &words).await?;
+                Ok(row.get("since"))
+            }
+        })
+        .await
     }
 
     /// A region takes everybody again; whether it did not before.

@@ -8,9 +8,8 @@ use uuid::Uuid;
 
 use super::orders::millis;
 use super::read::Params;
-use super::release::Never;
 use super::tx::Words;
-use super::{Abort, Error, Reader, Store, Tx, sql};
+use super::{Error, Reader, Store, Tx, sql};
 use crate::clock::Deadline;
 use crate::domain::event::{Event, EventId};
 use crate::domain::ids::{OrderId, TravellerId};
@@ -109,18 +108,16 @@ impl Store {
         owner: &str,
         lease: Duration,
     ) -> Result<Option<i64>, Error> {
-        let claimed = self
-            .tx("relay_claim", deadline, |tx| {
-                let owner = owner.to_owned();
-                async move {
-                    let params: &Params<'_> =
-                        &[&home.locality, &relayed.name(), &owner, &millis(lease)];
-                    let row = tx.opt(&sql::relay::lease_claim, params).await?;
-                    Ok::<_, Abort<Never>>(row.map(|row| row.get("epoch")))
-                }
-            })
-            .await;
-        claimed.map_err(Abort::into_error)
+        self.transact("relay_claim", deadline, |tx| {
+            let owner = owner.to_owned();
+            async move {
+                let params: &Params<'_> =
+                    &[&home.locality, &relayed.name(), &owner, &millis(lease)];
+                let row = tx.opt(&sql::relay::lease_claim, params).await?;
+                Ok(row.map(|row| row.get("epoch")))
+            }
+        })
+        .await
     }
 
     /// Goes on relaying; `false` when somebody else has taken over.

@@ -2,7 +2,6 @@
 
 use super::{Error, Store, sql};
 use crate::clock::Deadline;
-use crate::store::Abort;
 
 /// A generated schedule, told apart from every other.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,38 +21,22 @@ impl Store {
         deadline: Deadline,
         mine: &Release,
     ) -> Result<Release, Error> {
-        let outcome = self
-            .tx("release_claim", deadline, |tx| {
-                let mine = mine.clone();
-                async move {
-                    let row = tx
-                        .one(
-                            &sql::catalogue::release_claim,
-                            &[&mine.profile, &mine.seed, &mine.fingerprint],
-                        )
-                        .await?;
-                    Ok::<_, Abort<Never>>(Release {
-                        profile: row.get("profile"),
-                        seed: row.get("seed"),
-                        fingerprint: row.get("fingerprint"),
-                    })
-                }
-            })
-            .await;
-        outcome.map_err(Abort::into_error)
-    }
-}
-
-/// A refusal that cannot happen.
-#[derive(Debug)]
-pub enum Never {}
-
-impl Abort<Never> {
-    /// What is left when nothing is ever refused.
-    pub fn into_error(self) -> Error {
-        match self {
-            Self::Refused(never) => match never {},
-            Self::Failed(error) => error,
-        }
+        self.transact("release_claim", deadline, |tx| {
+            let mine = mine.clone();
+            async move {
+                let row = tx
+                    .one(
+                        &sql::catalogue::release_claim,
+                        &[&mine.profile, &mine.seed, &mine.fingerprint],
+                    )
+                    .await?;
+                Ok(Release {
+                    profile: row.get("profile"),
+                    seed: row.get("seed"),
+                    fingerprint: row.get("fingerprint"),
+                })
+            }
+        })
+        .await
     }
 }

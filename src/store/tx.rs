@@ -5,6 +5,7 @@
 //! ten times, also after a COMMIT whose answer was lost: it holds no clock, no random number and
 //! no network, and its client-made keys tell a second run from a first.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +16,6 @@ use tracing::Instrument;
 
 use super::error::{Error, Fate};
 use super::read::{Params, at_most_one};
-use super::release::Never;
 use super::sql::Query;
 use super::{Faults, Inner, Store};
 use crate::clock::{Clock, Deadline};
@@ -166,6 +166,28 @@ impl Store {
         result
     }
 
+    /// The same for a body that decides nothing, so that only the database can say no.
+    pub async fn transact<T, F, Fut>(
+        &self,
+        name: &'static str,
+        deadline: Deadline,
+        body: F,
+    ) -> Result<T, Error>
+    where
+        F: Fn(Tx) -> Fut,
+        Fut: Future<Output = Result<T, Error>>,
+    {
+        let body = |tx| {
+            let work = body(tx);
+            async move { work.await.map_err(Abort::<Infallible>::Failed) }
+        };
+        match self.tx(name, deadline, body).await {
+            Ok(value) => Ok(value),
+            Err(Abort::Failed(error)) => Err(error),
+            Err(Abort::Refused(never)) => match never {},
+        }
+    }
+
     /// One statement in a transaction of its own; how many rows it changed.
     pub(super) async fn write(
         &self,
@@ -176,17 +198,15 @@ impl Store {
         let words = Arc::new(words);
         // Transactions are called without their room.
         let name = query.name.rsplit('/').next().unwrap_or(query.name);
-        let outcome = self
-            .tx(name, deadline, |tx| {
-                let words = Arc::clone(&words);
-                async move {
-                    let words: Vec<&(dyn ToSql + Sync)> =
-                        words.iter().map(|word| &**word as &(dyn ToSql + Sync)).collect();
-                    Ok::<_, Abort<Never>>(tx.run(query, &words).await?)
-                }
-            })
-            .await;
-        outcome.map_err(Abort::into_error)
+        self.transact(name, deadline, |tx| {
+            let words = Arc::clone(&words);
+            async move {
+                let words: Vec<&(dyn ToSql + Sync)> =
+                    words.iter().map(|word| &**word as &(dyn ToSql + Sync)).collect();
+                tx.run(query, &words).await
+            }
+        })
+        .await
     }
 
     async fn attempts<T, R, F, Fut>(

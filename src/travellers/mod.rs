@@ -20,7 +20,6 @@ use crate::domain::ids::TravellerId;
 use crate::domain::traveller::{Email, Password, Subject};
 use crate::privacy::keys::Keys;
 use crate::privacy::seal::{DataKey, Place};
-use crate::store::release::Never;
 use crate::store::travellers::{NewTraveller, Session};
 use crate::store::{self, Abort, Store, uncut};
 
@@ -155,18 +154,13 @@ impl Travellers {
         let store = self.store.clone();
         let writing = async move {
             store
-                .tx("session_open", Deadline::after(PATIENCE), |tx| {
+                .transact("session_open", Deadline::after(PATIENCE), |tx| {
                     let token_hash = token_hash.clone();
-                    async move {
-                        let until =
-                            tx.session_insert(traveller, &token_hash, life_seconds()).await?;
-                        Ok::<_, Abort<Never>>(until)
-                    }
+                    async move { tx.session_insert(traveller, &token_hash, life_seconds()).await }
                 })
                 .await
         };
-        let opened = uncut(writing).await;
-        let expires_at = opened.map_err(Abort::into_error)?;
+        let expires_at = uncut(writing).await?;
         Ok(Opened { traveller, token, expires_at })
     }
 
@@ -176,12 +170,12 @@ impl Travellers {
         let home = self.home;
         let ended = self
             .store
-            .tx("session_close", Deadline::after(PATIENCE), |tx| {
+            .transact("session_close", Deadline::after(PATIENCE), |tx| {
                 let token_hash = token_hash.clone();
-                async move { Ok::<_, Abort<Never>>(tx.session_delete(home, &token_hash).await?) }
+                async move { tx.session_delete(home, &token_hash).await }
             })
             .await;
-        Ok(ended.map_err(Abort::into_error)?)
+        Ok(ended?)
     }
 
     /// Who asks, or `None` when the token opens nothing.

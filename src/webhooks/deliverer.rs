@@ -20,9 +20,8 @@ use crate::domain::ids::EndpointId;
 use crate::domain::signed_message::{ID, SIGNATURE, Secret, TIMESTAMP};
 use crate::privacy::keys::Keys;
 use crate::privacy::seal::Broken;
-use crate::store::release::Never;
 use crate::store::webhooks::{Claimed, Delivery, Learned, OpenEndpoint};
-use crate::store::{Abort, Error, Store};
+use crate::store::{Error, Store};
 use crate::telemetry::trace::random_fraction;
 
 /// Longest that one try may take, from the look-up of the name to the head of the answer.
@@ -127,15 +126,11 @@ impl Deliverer {
     pub async fn claim(&self, closed: &[i64], most: i64) -> Result<Vec<Claimed>, Error> {
         let home = self.home;
         self.store
-            .tx("delivery_claim", Deadline::after(PATIENCE), |tx| {
+            .transact("delivery_claim", Deadline::after(PATIENCE), |tx| {
                 let (node, closed) = (self.node.clone(), closed.to_vec());
-                async move {
-                    let claimed = tx.delivery_claim(home, &node, LEASE, &closed, most).await?;
-                    Ok::<_, Abort<Never>>(claimed)
-                }
+                async move { tx.delivery_claim(home, &node, LEASE, &closed, most).await }
             })
             .await
-            .map_err(Abort::into_error)
     }
 
     /// What is needed to deliver to the endpoints of some claims.
@@ -220,16 +215,14 @@ impl Deliverer {
     }
 
     async fn disable(&self, claimed: &Claimed, learned: Learned) -> Result<bool, Error> {
-        let dropped =
-            self.store
-                .tx("endpoint_disable", Deadline::after(PATIENCE), |tx| {
-                    let claimed = claimed.clone();
-                    async move {
-                        Ok::<_, Abort<Never>>(tx.endpoint_disable(&claimed, learned, KEEP).await?)
-                    }
-                })
-                .await;
-        dropped.map(|dropped| dropped > 0).map_err(Abort::into_error)
+        let dropped = self
+            .store
+            .transact("endpoint_disable", Deadline::after(PATIENCE), |tx| {
+                let claimed = claimed.clone();
+                async move { tx.endpoint_disable(&claimed, learned, KEEP).await }
+            })
+            .await?;
+        Ok(dropped > 0)
     }
 }
 

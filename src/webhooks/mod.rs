@@ -153,8 +153,8 @@ impl Webhooks {
         let (store, traveller) = (self.store.clone(), session.traveller);
         let writing = async move {
             store
-                .tx("ping_insert", Deadline::after(PATIENCE), |tx| async move {
-                    Ok::<_, Abort<Refusal>>(tx.ping_insert(traveller, id).await?)
+                .transact("ping_insert", Deadline::after(PATIENCE), |tx| async move {
+                    tx.ping_insert(traveller, id).await
                 })
                 .await
         };
@@ -185,8 +185,8 @@ impl Webhooks {
         let (store, traveller) = (self.store.clone(), session.traveller);
         let writing = async move {
             store
-                .tx("delivery_redeliver", Deadline::after(PATIENCE), |tx| async move {
-                    Ok::<_, Abort<Refusal>>(tx.delivery_redeliver(traveller, id, event).await?)
+                .transact("delivery_redeliver", Deadline::after(PATIENCE), |tx| async move {
+                    tx.delivery_redeliver(traveller, id, event).await
                 })
                 .await
         };

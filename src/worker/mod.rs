@@ -21,8 +21,7 @@ use crate::domain::ids::OrderId;
 use crate::domain::order::State;
 use crate::orders::driver::Driver;
 use crate::relay::Relay;
-use crate::store::release::Never;
-use crate::store::{Abort, Error, Fate, Tx};
+use crate::store::{Error, Fate, Tx};
 use crate::telemetry::trace::TraceContext;
 use crate::webhooks::deliverer::Deliverer;
 
@@ -136,15 +135,11 @@ impl Worker {
         let (store, node) = (&self.driver.orders.store, &self.driver.orders.node);
         let (home, lease) = (self.home, self.driver.orders.lease);
         let claimed = store
-            .tx("order_claim", Deadline::after(CLAIM_PATIENCE), |tx| {
+            .transact("order_claim", Deadline::after(CLAIM_PATIENCE), |tx| {
                 let node = node.clone();
-                async move {
-                    let claimed = tx.order_claim(home, &node, lease, CLAIMED_MAX).await?;
-                    Ok::<_, Abort<Never>>(claimed)
-                }
+                async move { tx.order_claim(home, &node, lease, CLAIMED_MAX).await }
             })
-            .await
-            .map_err(Abort::into_error);
+            .await;
         match claimed {
             Ok(orders) => {
                 for (order, epoch) in orders {
@@ -192,22 +187,22 @@ impl Worker {
     /// Forgets what is old, a batch of each kind: one kind's trouble is not the other's.
     async fn purge(&self) {
         let home = self.home;
-        self.forget("session_purge", |tx| async move { Ok(tx.session_purge(home).await?) }).await;
-        self.forget("idempotency_purge", |tx| async move { Ok(tx.idempotency_purge(home).await?) })
+        self.forget("session_purge", |tx| async move { tx.session_purge(home).await }).await;
+        self.forget("idempotency_purge", |tx| async move { tx.idempotency_purge(home).await })
             .await;
-        self.forget("moved_session_purge", |tx| async move { Ok(tx.moved_session_purge().await?) })
+        self.forget("moved_session_purge", |tx| async move { tx.moved_session_purge().await })
             .await;
-        self.forget("delivery_purge", |tx| async move { Ok(tx.delivery_purge(home).await?) }).await;
-        self.forget("stream_purge", |tx| async move { Ok(tx.stream_purge(home).await?) }).await;
+        self.forget("delivery_purge", |tx| async move { tx.delivery_purge(home).await }).await;
+        self.forget("stream_purge", |tx| async move { tx.stream_purge(home).await }).await;
     }
 
     async fn forget<Fut>(&self, name: &'static str, batch: impl Fn(Tx) -> Fut)
     where
-        Fut: Future<Output = Result<u64, Abort<Never>>>,
+        Fut: Future<Output = Result<u64, Error>>,
     {
         let store = &self.driver.orders.store;
-        let purged = store.tx(name, Deadline::after(CLAIM_PATIENCE), batch).await;
-        if let Err(error) = purged.map_err(Abort::into_error) {
+        let purged = store.transact(name, Deadline::after(CLAIM_PATIENCE), batch).await;
+        if let Err(error) = purged {
             report("purge", &error);
         }
     }

@@ -3,8 +3,7 @@
 
 use meridian::clock::Deadline;
 use meridian::domain::ids::TravellerId;
-use meridian::store::release::Never;
-use meridian::store::{Abort, Fate};
+use meridian::store::Fate;
 use serde_json::{Value, json};
 
 use crate::asker::{Answer, Person, an_offer, direct_offers, hold, id, instant, new_key};
@@ -245,9 +244,9 @@ async fn whoever_writes_for_a_traveller_who_has_just_moved_is_told_to_try_again(
     let store = &lab.running("eu-central").api.store;
     let gone = TravellerId::new(home);
     let outcome = store
-        .tx("session_open", Deadline::after(PATIENCE), |tx| async move {
-            Ok::<_, Abort<Never>>(tx.session_insert(gone, &[7; 32], 60).await?)
+        .transact("session_open", Deadline::after(PATIENCE), |tx| async move {
+            tx.session_insert(gone, &[7; 32], 60).await
         })
         .await;
-    assert_eq!(outcome.unwrap_err().into_error().fate(), Fate::Later);
+    assert_eq!(outcome.unwrap_err().fate(), Fate::Later);
 }

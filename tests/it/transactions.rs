@@ -5,7 +5,6 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use meridian::clock::Deadline;
-use meridian::store::release::Never;
 use meridian::store::{Abort, Error, Fate, Store, StoreConfig};
 use tokio::io::AsyncWriteExt;
 
@@ -77,9 +76,9 @@ async fn a_body_runs_again_until_it_commits() {
     let runs = Arc::new(AtomicU32::new(0));
     store.faults().abort_next(3);
     let outcome = store
-        .tx("test", Deadline::after(Duration::from_secs(5)), |_tx| {
+        .transact("test", Deadline::after(Duration::from_secs(5)), |_tx| {
             let runs = Arc::clone(&runs);
-            async move { Ok::<_, Abort<Never>>(runs.fetch_add(1, Ordering::SeqCst)) }
+            async move { Ok(runs.fetch_add(1, Ordering::SeqCst)) }
         })
         .await;
     assert_eq!(outcome.unwrap(), 3);
@@ -105,10 +104,11 @@ async fn a_transaction_that_is_dropped_leaves_no_session_behind() {
     let (store, url) = store().await;
     let home = meridian_regions::Registry::embedded().unwrap().primary();
     for _ in 0..10 {
-        let stuck = store.tx("test", Deadline::after(Duration::from_secs(30)), |tx| async move {
-            tx.directory_insert(&[2], home).await?;
-            std::future::pending::<Result<(), Abort<Never>>>().await
-        });
+        let stuck =
+            store.transact("test", Deadline::after(Duration::from_secs(30)), |tx| async move {
+                tx.directory_insert(&[2], home).await?;
+                std::future::pending::<Result<(), Error>>().await
+            });
         // Cancelled in the middle, as axum does when a client hangs up.
         assert!(tokio::time::timeout(Duration::from_millis(50), stuck).await.is_err());
     }
@@ -133,12 +133,12 @@ async fn a_deadline_ends_a_transaction_that_waits_for_a_lock() {
     holder.batch_execute("BEGIN; LOCK TABLE login_directory").await.unwrap();
     let home = meridian_regions::Registry::embedded().unwrap().primary();
     let outcome = store
-        .tx("test", Deadline::after(Duration::from_millis(400)), |tx| async move {
+        .transact("test", Deadline::after(Duration::from_millis(400)), |tx| async move {
             tx.directory_insert(&[3], home).await?;
-            Ok::<_, Abort<Never>>(())
+            Ok(())
         })
         .await;
-    let error: Error = outcome.map_err(Abort::into_error).unwrap_err();
+    let error: Error = outcome.unwrap_err();
     assert_eq!(error.fate(), Fate::Later, "{error:?}");
 }
 
