@@ -40,6 +40,8 @@ use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use self::problem::Problem;
+use crate::domain::ids::{Kind, PersonalId};
 use crate::orders::Orders;
 use crate::places::PlaceIndex;
 use crate::search::Finder;
@@ -84,6 +86,14 @@ impl Api {
     /// An API over its rooms.
     pub fn new(rooms: Rooms) -> Self {
         Self(Arc::new(rooms))
+    }
+
+    /// The id in a path or body; what cannot be read looks as if it did not exist. An id keeps the
+    /// home that it was made in when its traveller moves, so it is looked for here whatever home it
+    /// names.
+    fn id_here<K: Kind>(&self, text: &str) -> Result<PersonalId<K>, Problem> {
+        let id = PersonalId::<K>::parse(&self.registry, text).ok_or_else(Problem::not_found)?;
+        Ok(PersonalId::from_parts(self.region, id.uuid()))
     }
 }
 

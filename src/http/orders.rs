@@ -13,7 +13,6 @@ use super::Api;
 use super::auth::{Bearer, Traveller, not_signed_in};
 use super::body::{Data, IdempotencyKey, List, ListMeta, Strict};
 use super::problem::{FieldError, Problem, ProblemDetails};
-use crate::domain::ids::OrderId;
 use crate::domain::order::OrderKind;
 use crate::domain::traveller::{Name, Passenger, Pii};
 use crate::orders::idempotency::{Answer, Request};
@@ -147,13 +146,6 @@ pub(super) fn answer(answer: Answer) -> Response {
     response
 }
 
-/// The id in a path; what cannot be read looks as if it did not exist. An id keeps the home that it
-/// was made in when its traveller moves, so here it is looked for whatever home it names.
-pub(super) fn order_id(api: &Api, text: &str) -> Result<OrderId, Problem> {
-    let id = OrderId::parse(&api.registry, text).ok_or_else(Problem::not_found)?;
-    Ok(OrderId::from_parts(api.region, id.uuid()))
-}
-
 /// Books an offer. The answer is 202: the order is accepted and will not be lost; its `Location`
 /// tells how it goes on.
 #[utoipa::path(post, path = "/v1/orders", tag = "orders", request_body = NewOrder,
@@ -200,7 +192,7 @@ pub async fn order(
     Path(id): Path<String>,
     Bearer(token): Bearer,
 ) -> Result<Response, Problem> {
-    let id = order_id(&api, &id)?;
+    let id = api.id_here(&id)?;
     match api.orders.get(id, &token).await? {
         Mine::Found(row) => {
             let tag = format!("\"order-{}\"", row.version);
@@ -220,7 +212,7 @@ pub async fn events(
     Path(id): Path<String>,
     traveller: Traveller,
 ) -> Result<Json<List<EventView>>, Problem> {
-    let id = order_id(&api, &id)?;
+    let id = api.id_here(&id)?;
     let rows = api.orders.events(&traveller.session, id).await?;
     let data: Vec<EventView> = rows.into_iter().map(EventView::from).collect();
     let limit = data.len();
@@ -239,7 +231,7 @@ pub async fn cancel(
     IdempotencyKey(key): IdempotencyKey,
     traveller: Traveller,
 ) -> Result<Response, Problem> {
-    let id = order_id(&api, &id)?;
+    let id = api.id_here(&id)?;
     let body = serde_json::json!({ "order_id": id.uuid() });
     let request = Request::new(&key, "POST /v1/orders/{id}/cancel", &body);
     let orders = api.orders.clone();

@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 use super::Api;
 use super::auth::Traveller;
 use super::body::{Data, IdempotencyKey, Strict};
-use super::orders::{PaymentMethod, answer, order_id};
+use super::orders::{PaymentMethod, answer};
 use super::problem::{Problem, ProblemDetails};
 use crate::orders::idempotency::Request;
 use crate::orders::view::OrderView;
@@ -35,7 +35,7 @@ pub async fn pay(
     traveller: Traveller,
     Strict { value, raw }: Strict<NewPayment>,
 ) -> Result<Response, Problem> {
-    let order = order_id(&api, &value.order_id)?;
+    let order = api.id_here(&value.order_id)?;
     let token = value.payment.token("/payment/token")?;
     let request = Request::new(&key, "POST /v1/payments", &raw);
     let orders = api.orders.clone();

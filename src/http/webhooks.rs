@@ -13,7 +13,6 @@ use super::auth::Traveller;
 use super::body::{Data, List, ListMeta, Strict};
 use super::problem::{FieldError, Problem, ProblemDetails};
 use crate::domain::event::{EventId, kind_of, names};
-use crate::domain::ids::EndpointId;
 use crate::webhooks::view::{DeliveryView, EndpointView};
 use crate::webhooks::{ENDPOINTS_MAX, LIST_MAX};
 
@@ -60,13 +59,6 @@ impl NewWebhook {
 /// Most faults of a list that are listed.
 const FAULTS_MAX: usize = 3;
 
-/// The id in a path; what cannot be read looks as if it did not exist. It is looked for here,
-/// whatever home it names: it keeps the one it was made in.
-fn endpoint_id(api: &Api, text: &str) -> Result<EndpointId, Problem> {
-    let id = EndpointId::parse(&api.registry, text).ok_or_else(Problem::not_found)?;
-    Ok(EndpointId::from_parts(api.region, id.uuid()))
-}
-
 fn limit(most: i64) -> ListMeta {
     ListMeta { limit: usize::try_from(most).expect("a small number") }
 }
@@ -106,7 +98,7 @@ pub async fn delete(
     Path(id): Path<String>,
     traveller: Traveller,
 ) -> Result<StatusCode, Problem> {
-    let id = endpoint_id(&api, &id)?;
+    let id = api.id_here(&id)?;
     api.webhooks.delete(&traveller.session, id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -120,7 +112,7 @@ pub async fn rotate(
     Path(id): Path<String>,
     traveller: Traveller,
 ) -> Result<Json<Data<EndpointView>>, Problem> {
-    let id = endpoint_id(&api, &id)?;
+    let id = api.id_here(&id)?;
     let data = api.webhooks.rotate(&traveller.session, id).await?;
     Ok(Json(Data { data }))
 }
@@ -135,7 +127,7 @@ pub async fn ping(
     Path(id): Path<String>,
     traveller: Traveller,
 ) -> Result<Response, Problem> {
-    let id = endpoint_id(&api, &id)?;
+    let id = api.id_here(&id)?;
     let data = api.webhooks.ping(&traveller.session, id).await?;
     Ok((StatusCode::ACCEPTED, Json(Data { data })).into_response())
 }
@@ -149,7 +141,7 @@ pub async fn deliveries(
     Path(id): Path<String>,
     traveller: Traveller,
 ) -> Result<Json<List<DeliveryView>>, Problem> {
-    let id = endpoint_id(&api, &id)?;
+    let id = api.id_here(&id)?;
     let data = api.webhooks.deliveries(&traveller.session, id).await?;
     Ok(Json(List { data, meta: limit(LIST_MAX) }))
 }
@@ -165,7 +157,7 @@ pub async fn redeliver(
     Path((id, event)): Path<(String, String)>,
     traveller: Traveller,
 ) -> Result<Response, Problem> {
-    let id = endpoint_id(&api, &id)?;
+    let id = api.id_here(&id)?;
     let event = EventId::parse(&event).ok_or_else(Problem::not_found)?;
     let data = api.webhooks.redeliver(&traveller.session, id, event).await?;
     Ok((StatusCode::ACCEPTED, Json(Data { data })).into_response())
