@@ -3,6 +3,11 @@
 
 use std::time::Duration;
 
+use meridian::catalogue::schedule::mix;
+
+/// How far SplitMix64's state goes from one number to the next.
+const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
+
 /// A sequence.
 #[derive(Clone, Debug)]
 pub(crate) struct Chance(u64);
@@ -10,16 +15,14 @@ pub(crate) struct Chance(u64);
 impl Chance {
     /// A sequence of its own for somebody.
     pub(crate) fn of(seed: u64, who: u64) -> Self {
-        let mut mixed = Self(seed ^ who.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        let mut mixed = Self(seed ^ who.wrapping_mul(STEP));
         Self(mixed.next())
     }
 
     pub(crate) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
+        let number = mix(self.0);
+        self.0 = self.0.wrapping_add(STEP);
+        number
     }
 
     /// Below a number.

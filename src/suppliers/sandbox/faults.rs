@@ -6,6 +6,8 @@ use std::str::FromStr;
 
 use serde::Deserialize;
 
+use crate::catalogue::schedule::mix;
+
 /// What a supplier does, as faults and the journal call it.
 pub const OPERATIONS: [&str; 18] = [
     "authorize",
@@ -184,8 +186,8 @@ impl Faults {
         }
         let nth = self.draws.entry(operation.to_owned()).or_default();
         *nth += 1;
-        let place = operation.bytes().fold(self.seed, |hash, b| split_mix(hash ^ u64::from(b)));
-        let mut drawn = unit(split_mix(place.wrapping_add(*nth)));
+        let place = operation.bytes().fold(self.seed, |hash, b| mix(hash ^ u64::from(b)));
+        let mut drawn = unit(mix(place.wrapping_add(*nth)));
         for ((whose, mode), fault) in &self.rates {
             if (whose == EVERY || whose == operation) && mode.fits(operation) {
                 let rate = fault.rate.unwrap_or_default();
@@ -197,14 +199,6 @@ impl Faults {
         }
         None
     }
-}
-
-/// SplitMix64 (Steele, Lea, Flood, 2014): one number from another.
-fn split_mix(seed: u64) -> u64 {
-    let mut z = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
 }
 
 /// A number as a share: 0 and more, less than 1.
