@@ -42,9 +42,7 @@ impl HttpPayments {
     ) -> Outcome<Value> {
         let path = format!("/payments/v1/authorizations/{reference}/{}", operation.name);
         let body = match amount {
-            Some(Money { amount_minor, currency }) => {
-                json!({ "amount_minor": amount_minor, "currency": currency })
-            }
+            Some(amount) => json!(amount),
             None => json!({}),
         };
         self.api.act(operation, &path, key, &body).await

@@ -71,7 +71,11 @@ impl Companies {
     }
 
     pub(crate) async fn ask(&self, key: &str, name: &str, hold: bool) -> Outcome<Booking> {
-        let passengers = [passenger(name)];
+        self.ask_for(key, &[name], hold).await
+    }
+
+    async fn ask_for(&self, key: &str, names: &[&str], hold: bool) -> Outcome<Booking> {
+        let passengers: Vec<Passenger> = names.iter().map(|name| passenger(name)).collect();
         let itinerary = itinerary();
         let request = BookingRequest {
             hold,
@@ -300,6 +304,23 @@ async fn a_slow_airline_tells_later_how_it_went() {
     assert_eq!(they.ask("p:book", "SLOWSOLDOUT", false).await, refused);
     assert_eq!(they.ask("q:book", "SLOWAIRLINE", false).await, refused);
     assert_eq!(they.journal("").await["done"]["book"], 1);
+}
+
+#[tokio::test]
+async fn no_two_tickets_have_the_same_number() {
+    let they = Companies::open().await;
+    let mut locators = Vec::new();
+    for key in ["a:book", "b:book"] {
+        let family = ["Lovelace", "Byron", "King"];
+        locators.push(made(they.ask_for(key, &family, false).await).record_locator);
+    }
+    let mut numbers = std::collections::BTreeSet::new();
+    for locator in locators {
+        let issued = they.airline.issue_tickets(&format!("{locator}:tickets"), &locator).await;
+        let Outcome::Done(documents) = issued else { panic!("{issued:?}") };
+        numbers.extend(documents.as_array().unwrap().iter().map(Value::to_string));
+    }
+    assert_eq!(numbers.len(), 6);
 }
 
 #[tokio::test]

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use super::books::{Books, Company, Reply};
 use super::{Body, Call, Sandbox, Silence, delay, illegal, malformed, not_found, ok, refused};
 use crate::domain::money::Money;
+use crate::domain::offer::PASSENGERS_MAX;
 
 /// Of the price, what a fare with a fee keeps.
 const FEE_PERCENT: i64 = 25;
@@ -291,7 +292,7 @@ async fn amend(
 ) -> Response {
     let work = |books: &mut Books, _: &str| {
         // As many numbers as a booking may need for its tickets.
-        let number = (0..9).map(|_| books.next()).next().unwrap_or_default();
+        let number = books.take(PASSENGERS_MAX.into());
         let Some(booking) = books.bookings.get_mut(locator) else { return not_found() };
         match work(booking, number) {
             Err(reply) => reply,

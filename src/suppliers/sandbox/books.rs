@@ -84,8 +84,14 @@ impl Books {
 
     /// The next number.
     pub(super) fn next(&mut self) -> u64 {
-        self.count += 1;
-        self.count
+        self.take(1)
+    }
+
+    /// The first of so many numbers, none of which is anybody else's.
+    pub(super) fn take(&mut self, numbers: u64) -> u64 {
+        let first = self.count + 1;
+        self.count += numbers;
+        first
     }
 
     /// Whether the connection is cut this time: every second lost answer.
