@@ -54,7 +54,7 @@ impl Proof {
         self.audit(house).await;
         self.seats(house).await;
         // The journal first: what was taken by then belongs to an order that is as far by now.
-        let captured = captured(&house.journal().await);
+        let captured = money(&house.journal().await, "captured");
         let chargeable = count(house, CHARGEABLE).await;
         self.charged(captured - chargeable);
     }
@@ -64,9 +64,8 @@ impl Proof {
         self.look(house).await;
         let ticketed = count(house, "SELECT count(*) FROM orders WHERE state = 'ticketed'").await;
         let journal = house.journal().await;
-        self.charged((captured(&journal) - ticketed).abs());
-        let money = journal["money"].as_object().unwrap();
-        let reserved = money.values().filter(|it| *it == "reserved").count();
+        self.charged((money(&journal, "captured") - ticketed).abs());
+        let reserved = money(&journal, "reserved");
         self.check(reserved == 0, || format!("{reserved} reservations of money were left"));
         let accepted: BTreeSet<String> = figures.accepted().iter().map(|it| bare(it)).collect();
         let known = texts(house, "SELECT id::text FROM orders WHERE state = 'ticketed'").await;
@@ -161,9 +160,10 @@ pub(crate) async fn kept(house: &House, region: &str) -> i64 {
     count(house, &flights).await
 }
 
-fn captured(journal: &Value) -> i64 {
-    let money = journal["money"].as_object().unwrap();
-    i64::try_from(money.values().filter(|it| *it == "captured").count()).unwrap()
+/// Reservations of money that are so far, by the other company's books.
+fn money(journal: &Value, status: &str) -> i64 {
+    let accounts = journal["money"].as_object().unwrap();
+    i64::try_from(accounts.values().filter(|it| it["status"] == status).count()).unwrap()
 }
 
 /// The number in an order's id, without the tag of its home.
