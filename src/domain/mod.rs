@@ -6,6 +6,7 @@ pub mod itinerary;
 pub mod money;
 pub mod offer;
 pub mod order;
+pub mod payment;
 pub mod place;
 pub mod signed_message;
 pub mod traveller;

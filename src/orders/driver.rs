@@ -1,34 +1,28 @@
 //! The saga: from accepted to ticketed, or back to nothing, one durable step at a time.
 //!
 //! A driver holds an order by its epoch. It reads, calls one company under a stable key *outside*
-//! any transaction, then writes what it learned if its epoch still holds. What it does not learn
-//! it asks again later; it never takes silence for a no.
+//! any transaction, then writes what it learned if its epoch still holds. What that means is
+//! decided in [`super::saga`]; here is only how it is read, asked and written.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::Value;
+use jiff::Timestamp;
+use serde_json::{Value, json};
 
-use super::{Orders, passenger_place, token_place};
+use super::saga::{Change, ChangeEnd, DisruptionEnd, Due, Learned, Next, Situation};
+use super::{Orders, flown_at};
 use crate::clock::Deadline;
 use crate::domain::ids::OrderId;
-use crate::domain::order::{OrderKind, State, Trigger};
-use crate::domain::traveller::{Name, Passenger};
-use crate::privacy::seal::DataKey;
+use crate::domain::order::State;
 use crate::store::Error;
-use crate::store::orders::{Advance, Work};
-use crate::suppliers::{
-    Airline, AuthorizationStatus, Booked, Booking, BookingRequest, Outcome, PaymentProvider, Reason,
-};
+use crate::store::saga::{Advance, Rebooked, Work};
+use crate::suppliers::{Airline, Outcome, PaymentProvider};
 
 /// Longest that one step's transaction may take.
 const STEP_PATIENCE: Duration = Duration::from_secs(3);
-/// First pause after an unknown outcome; doubles up to the cap below.
-const PAUSE: Duration = Duration::from_millis(250);
-/// Longest pause between two tries of one step.
-const PAUSE_MAX: Duration = Duration::from_secs(30);
-/// How long a state may last before a person must look: the patience of the promise, not of a call.
-const STATE_PATIENCE: Duration = Duration::from_secs(15 * 60);
+/// Pauses up to this are spread, so that orders that failed together do not come back together.
+const SPREAD_UP_TO: Duration = Duration::from_secs(60);
 
 /// What drives orders: the orders themselves and the other companies.
 #[derive(Clone)]
@@ -39,25 +33,6 @@ pub struct Driver {
     pub payments: Arc<dyn PaymentProvider>,
     /// The airlines.
     pub airline: Arc<dyn Airline>,
-}
-
-/// What a step learned.
-struct Learned {
-    trigger: Trigger,
-    payment_reference: Option<String>,
-    booking: Option<Booked>,
-    documents: Option<Value>,
-    failure: Option<&'static str>,
-}
-
-impl Learned {
-    fn only(trigger: Trigger) -> Self {
-        Self { trigger, payment_reference: None, booking: None, documents: None, failure: None }
-    }
-
-    fn refused(trigger: Trigger, reason: Reason) -> Self {
-        Self { failure: Some(reason.code()), ..Self::only(trigger) }
-    }
 }
 
 /// Why a driver lets go of an order.
@@ -76,177 +51,35 @@ impl Driver {
     pub async fn drive(&self, order: OrderId, epoch: i64) -> Result<LetGo, Error> {
         let store = &self.orders.store;
         loop {
-            let found = store.fresh().order_work(order, epoch, STATE_PATIENCE).await?;
-            let Some(work) = found else { return Ok(LetGo::Fenced) };
-            if work.state.rests() {
-                return Ok(LetGo::Rested);
-            }
-            let learned = match self.step(&work).await? {
-                Step::Learned(learned) => learned,
-                Step::Wait => return self.postpone(&work, PAUSE_MAX).await,
-                Step::Unknown if work.overdue => Learned::only(Trigger::GaveUp),
-                Step::Unknown => {
-                    let state = work.state.name();
-                    metrics::counter!("meridian_saga_postponed_total", "state" => state)
-                        .increment(1);
-                    return self.postpone(&work, pause(work.attempts)).await;
-                }
+            let Some(work) = store.fresh().order_work(order, epoch).await? else {
+                return Ok(LetGo::Fenced);
             };
-            if let Some(end) = self.advance(&work, learned).await? {
+            let situation = situation(&work)?;
+            let mut next = situation.begin();
+            let mut tried = true;
+            // A price that stands leads straight to the money: one look, two questions.
+            while let Next::Ask(call) = &next {
+                let heard = self.ask(&work, &situation, call).await?;
+                tried = heard != Outcome::NotTried;
+                next = situation.hear(call, heard);
+            }
+            let end = match next {
+                Next::Ask(_) => continue,
+                Next::Write(learned) => self.advance(&work, *learned).await?,
+                Next::Wait(pause) => Some(self.postpone(&work, Some(pause), tried).await?),
+                Next::Rest => Some(self.postpone(&work, None, false).await?),
+            };
+            if let Some(end) = end {
                 return Ok(end);
             }
         }
     }
 
-    /// One call to one company, or none where the clock alone decides.
-    async fn step(&self, work: &Work) -> Result<Step, Error> {
-        let learned = match (work.state, work.kind) {
-            (State::Pending, OrderKind::Instant) => self.authorize(work).await?,
-            (State::Pending, OrderKind::Hold) => self.hold(work).await?,
-            (State::Held, _) if work.payment_token.is_some() => self.authorize(work).await?,
-            (State::Held, _) if work.lapsed => Step::Learned(Learned::only(Trigger::HoldLapsed)),
-            (State::Held, _) => Step::Wait,
-            (State::Expiring, _) => self.release_hold(work).await,
-            (State::Authorized, _) => self.book(work).await?,
-            (State::Voiding, _) => self.settle(work, Trigger::Voided).await,
-            (State::Confirmed, _) => self.settle(work, Trigger::Captured).await,
-            (State::Paid, _) => self.issue_tickets(work).await,
-            (State::Cancelling, _) => self.cancel(work).await,
-            (State::Refunding, _) => self.settle(work, Trigger::Refunded).await,
-            (
-                State::Ticketed
-                | State::Expired
-                | State::Failed
-                | State::Cancelled
-                | State::Refunded
-                | State::ManualReview,
-                _,
-            ) => Step::Wait,
-        };
-        Ok(learned)
-    }
-
-    async fn authorize(&self, work: &Work) -> Result<Step, Error> {
-        let Some(sealed) = &work.payment_token else {
-            return Err(Error::Unreadable("an order to be paid has no payment token".into()));
-        };
-        let token = unseal(self.data_key(work)?.open(token_place(work.id), sealed))?;
-        // The version is part of the key: a second payment of a held order is another payment.
-        let key = self.key(work, &format!("authorize:{}", work.version));
-        let outcome = self.payments.authorize(&key, work.total, &token).await;
-        let reserved = outcome.read(|authorization| match authorization.status {
-            AuthorizationStatus::Reserved { .. } => Some(authorization.reference),
-            AuthorizationStatus::ActionRequired { .. } => None,
-        });
-        Ok(Step::of(reserved, Trigger::Declined, |reference| Learned {
-            payment_reference: Some(reference),
-            ..Learned::only(Trigger::Authorised)
-        }))
-    }
-
-    async fn hold(&self, work: &Work) -> Result<Step, Error> {
-        let outcome = self.ask_airline(work, true).await?;
-        Ok(Step::of(outcome, Trigger::HoldRefused, |booked| Learned {
-            booking: Some(booked),
-            ..Learned::only(Trigger::HoldPlaced)
-        }))
-    }
-
-    /// Books, or confirms what was held.
-    async fn book(&self, work: &Work) -> Result<Step, Error> {
-        if let Some(locator) = &work.booking_reference {
-            let outcome = self.airline.confirm(&self.key(work, "confirm"), locator).await;
-            let booked = |_| Learned::only(Trigger::Booked);
-            return Ok(Step::of(outcome, Trigger::BookingRefused, booked));
-        }
-        let outcome = self.ask_airline(work, false).await?;
-        Ok(Step::of(outcome, Trigger::BookingRefused, |booked| Learned {
-            booking: Some(Booked { payment_required_by: None, ..booked }),
-            ..Learned::only(Trigger::Booked)
-        }))
-    }
-
-    async fn ask_airline(&self, work: &Work, hold: bool) -> Result<Outcome<Booked>, Error> {
-        let people = self.passengers(work).await?;
-        let now = self.orders.finder.clock.now();
-        let request = BookingRequest {
-            hold,
-            itinerary: &work.itinerary,
-            total: work.total,
-            passengers: &people,
-            now,
-        };
-        let outcome = self.airline.book(&self.key(work, "book"), &request).await;
-        Ok(outcome.read(|booking| match booking {
-            Booking::Made(booked) => Some(booked),
-            Booking::UnderWay => None,
-        }))
-    }
-
-    async fn release_hold(&self, work: &Work) -> Step {
-        let learned = |_| Learned::only(Trigger::HoldReleased);
-        match &work.booking_reference {
-            Some(locator) => {
-                let outcome = self.airline.cancel(&self.key(work, "release"), locator).await;
-                Step::or_unknown(outcome, learned)
-            }
-            None => Step::Learned(learned(())),
-        }
-    }
-
-    async fn cancel(&self, work: &Work) -> Step {
-        let paid = work.payment_reference.is_some();
-        let trigger = if paid { Trigger::CancelledPaid } else { Trigger::CancelledUnpaid };
-        let Some(locator) = &work.booking_reference else {
-            return Step::Learned(Learned::only(trigger));
-        };
-        let outcome = self.airline.cancel(&self.key(work, "cancel"), locator).await;
-        Step::or_unknown(outcome, |_| Learned::only(trigger))
-    }
-
-    async fn issue_tickets(&self, work: &Work) -> Step {
-        let Some(locator) = &work.booking_reference else { return Step::Unknown };
-        let outcome = self.airline.issue_tickets(&self.key(work, "tickets"), locator).await;
-        Step::or_unknown(outcome, |documents| Learned {
-            documents: Some(documents),
-            ..Learned::only(Trigger::TicketsIssued)
-        })
-    }
-
-    /// Takes, lets go or gives back the reserved money.
-    async fn settle(&self, work: &Work, trigger: Trigger) -> Step {
-        let Some(reference) = &work.payment_reference else { return Step::Unknown };
-        let outcome = match trigger {
-            Trigger::Captured => {
-                self.payments.capture(&self.key(work, "capture"), reference, work.total).await
-            }
-            Trigger::Voided => self.payments.void(&self.key(work, "void"), reference).await,
-            _ => self.payments.refund(&self.key(work, "refund"), reference, work.total).await,
-        };
-        Step::or_unknown(outcome, |_| Learned::only(trigger))
-    }
-
     /// Writes what was learned; `Some` when that ends the drive.
     async fn advance(&self, work: &Work, learned: Learned) -> Result<Option<LetGo>, Error> {
-        let rule = work.state.on(learned.trigger).ok_or_else(|| {
-            Error::Unreadable(format!("{:?} may not happen in {}", learned.trigger, work.state))
-        })?;
-        let promised = learned.booking.as_ref().and_then(|booked| booked.payment_required_by);
-        // A held order is next looked at when its time to pay has passed.
-        let held_until =
-            if rule.to == State::Held { promised.or(work.payment_required_by) } else { None };
-        let step = Advance {
-            state: rule.to,
-            event: rule.event,
-            due: !rule.to.rests(),
-            due_at: held_until,
-            drop_token: matches!(learned.trigger, Trigger::Authorised | Trigger::Declined),
-            payment_reference: learned.payment_reference,
-            booking_reference: learned.booking.map(|booked| booked.record_locator),
-            documents: learned.documents,
-            failure: learned.failure,
-        };
-        let (order, seats, lease) = (work.id, rule.seats, self.orders.lease);
+        let (from, to, seats) = (work.state, learned.to, learned.seats);
+        let step = step(work, learned)?;
+        let (order, lease, goes_on) = (work.id, self.orders.lease, step.goes_on);
         let written = self
             .orders
             .store
@@ -256,6 +89,9 @@ impl Driver {
                     let version = tx.order_advance(&work, &step, lease).await?;
                     if version.is_some() {
                         tx.seats_settle(order, seats).await?;
+                        if to == State::Anonymised {
+                            tx.order_anonymise(order).await?;
+                        }
                     }
                     Ok(version)
                 }
@@ -265,90 +101,136 @@ impl Driver {
             metrics::counter!("meridian_saga_fenced_total").increment(1);
             return Ok(Some(LetGo::Fenced));
         }
-        let labels = [("from", rule.from.name()), ("to", rule.to.name())];
+        let labels = [("from", from.name()), ("to", to.name())];
         metrics::counter!("meridian_booking_transitions_total", &labels).increment(1);
-        if rule.to == State::ManualReview {
-            tracing::error!(from = rule.from.name(), "an order needs a person");
+        if to == State::ManualReview && from != to {
+            metrics::counter!("meridian_saga_gave_up_total", "state" => from.name()).increment(1);
+            tracing::error!(from = from.name(), "an order needs a person");
         }
-        let rests = rule.to.rests() || step.due_at.is_some();
-        Ok(rests.then_some(LetGo::Rested))
+        let end = if to.works() { LetGo::Postponed } else { LetGo::Rested };
+        Ok((!goes_on).then_some(end))
     }
 
-    async fn postpone(&self, work: &Work, pause: Duration) -> Result<LetGo, Error> {
+    async fn postpone(
+        &self,
+        work: &Work,
+        pause: Option<Duration>,
+        tried: bool,
+    ) -> Result<LetGo, Error> {
+        let state = work.state;
+        let pause = pause.map(|pause| if state == State::Held { pause } else { spread(pause) });
         let kept = self
             .orders
             .store
             .transact("order_postpone", Deadline::after(STEP_PATIENCE), |tx| {
                 let work = work.clone();
-                async move { tx.order_postpone(&work, pause).await }
+                async move { tx.order_postpone(&work, pause, tried).await }
             })
             .await?;
-        Ok(if kept.is_some() { LetGo::Postponed } else { LetGo::Fenced })
-    }
-
-    /// A key that every try and every node makes alike.
-    /// The same before and after a move: so the home that an id names is no part of it.
-    fn key(&self, work: &Work, step: &str) -> String {
-        self.orders.store.faults().key(format!("{}:{step}", work.id.uuid()))
-    }
-
-    fn data_key(&self, work: &Work) -> Result<DataKey, Error> {
-        unseal(self.orders.keys.region.unwrap_data_key(work.traveller.uuid(), &work.data_key))
-    }
-
-    async fn passengers(&self, work: &Work) -> Result<Vec<Passenger>, Error> {
-        let key = self.data_key(work)?;
-        let open =
-            |column, sealed: &[u8]| unseal(key.open(passenger_place(work.id, column), sealed));
-        let name = |column, sealed: &[u8]| {
-            Name::parse(&open(column, sealed)?).map_err(|error| Error::Unreadable(error.into()))
-        };
-        let sealed = self.orders.store.fresh().order_passengers(work.id).await?;
-        sealed
-            .iter()
-            .map(|p| {
-                Ok(Passenger {
-                    given_name: name("given_name", &p.given_name)?,
-                    family_name: name("family_name", &p.family_name)?,
-                    born_on: open("born_on", &p.born_on)?
-                        .parse()
-                        .map_err(|_| Error::Unreadable("a date of birth".into()))?,
-                })
-            })
-            .collect()
-    }
-}
-
-enum Step {
-    Learned(Learned),
-    Unknown,
-    Wait,
-}
-
-impl Step {
-    /// Done and refused both lead on; unknown does not.
-    fn of<T>(outcome: Outcome<T>, refused: Trigger, done: impl FnOnce(T) -> Learned) -> Self {
-        match outcome {
-            Outcome::Done(value) => Self::Learned(done(value)),
-            Outcome::Refused(reason) => Self::Learned(Learned::refused(refused, reason)),
-            Outcome::Unknown | Outcome::NotTried => Self::Unknown,
+        if kept.is_none() {
+            return Ok(LetGo::Fenced);
         }
-    }
-
-    /// For steps that may not be refused: a refusal is asked again until a person looks.
-    fn or_unknown<T>(outcome: Outcome<T>, done: impl FnOnce(T) -> Learned) -> Self {
-        match outcome {
-            Outcome::Done(value) => Self::Learned(done(value)),
-            Outcome::Refused(_) | Outcome::Unknown | Outcome::NotTried => Self::Unknown,
+        if !state.works() {
+            return Ok(LetGo::Rested);
         }
+        metrics::counter!("meridian_saga_postponed_total", "state" => state.name()).increment(1);
+        Ok(LetGo::Postponed)
     }
 }
 
-fn pause(attempts: i64) -> Duration {
-    let doublings = u32::try_from(attempts.clamp(0, 10)).unwrap_or(10);
-    PAUSE.saturating_mul(1 << doublings).min(PAUSE_MAX)
+/// What is known of an order, without anything personal.
+fn situation(work: &Work) -> Result<Situation, Error> {
+    let change = work.change.as_ref().map(read_change).transpose()?;
+    let until = |ms: i64| Duration::from_millis(u64::try_from(ms).unwrap_or(0));
+    Ok(Situation {
+        kind: work.kind,
+        state: work.state,
+        version: work.version,
+        attempts: work.attempts,
+        refusals: work.refusals,
+        waited: until(work.waited),
+        paying: work.payment_token.is_some(),
+        booked: work.booking_reference.is_some(),
+        until_lapse: work.until_lapse.map(until),
+        until_flown: until(work.until_flown),
+        since_flown: until(work.until_flown.saturating_neg()),
+        total: work.total,
+        owed_minor: work.owed_minor,
+        payments: work.payments.clone(),
+        change,
+        disruption: work.disruption.as_ref().and_then(|it| it["id"].as_str()).map(str::to_owned),
+        failing: work.failure.is_some(),
+    })
 }
 
-fn unseal<T>(opened: Result<T, crate::privacy::seal::Broken>) -> Result<T, Error> {
-    opened.map_err(|error| Error::Unreadable(error.to_string()))
+fn read_change(stored: &Value) -> Result<Change, Error> {
+    serde_json::from_value(stored.clone())
+        .map_err(|error| Error::Unreadable(format!("a change under way: {error}")))
+}
+
+/// What is written for what was learned.
+fn step(work: &Work, learned: Learned) -> Result<Advance, Error> {
+    let rebooked = rebooked(work, &learned);
+    let promised = learned.booking.as_ref().and_then(|booked| booked.payment_required_by);
+    let price = learned.price.filter(|price| price.currency == work.total.currency);
+    let (due_at, due_after) = match learned.due {
+        Due::At(at) => (Some(at), Duration::ZERO),
+        Due::After(pause) if learned.refused => (None, spread(pause)),
+        Due::After(pause) => (None, pause),
+        Due::Now | Due::Never => (None, Duration::ZERO),
+    };
+    Ok(Advance {
+        state: learned.to,
+        event: learned.event,
+        due: learned.due != Due::Never,
+        due_at,
+        due_after,
+        goes_on: learned.due == Due::Now,
+        refused: learned.refused,
+        owed_minor: learned.owed_minor,
+        token_spent: learned.token_spent,
+        failure: learned.failure,
+        booking_reference: learned.booking.map(|booked| booked.record_locator),
+        payment_required_by: promised,
+        documents: learned.documents,
+        price_change_minor: price.map(|price| price.amount_minor),
+        action_url: learned.action_url,
+        change_ends: learned.change != ChangeEnd::Keep,
+        disruption: match learned.disruption {
+            DisruptionEnd::Keep => None,
+            DisruptionEnd::Set(change) => {
+                Some(Some(json!({ "id": change.id, "itinerary": change.itinerary })))
+            }
+            DisruptionEnd::Apply | DisruptionEnd::Drop => Some(None),
+        },
+        rebooked,
+        payment: learned.payment,
+    })
+}
+
+/// What the order is about from now on, when a change takes effect.
+fn rebooked(work: &Work, learned: &Learned) -> Option<Rebooked> {
+    let change = work.change.as_ref().filter(|_| learned.change == ChangeEnd::Apply);
+    let disruption =
+        work.disruption.as_ref().filter(|_| learned.disruption == DisruptionEnd::Apply);
+    let after = change.or(disruption)?;
+    let itinerary = after["itinerary"].clone();
+    let flown_at = last_landing(&itinerary).map(flown_at);
+    Some(Rebooked { total_minor: after["total_minor"].as_i64(), flown_at, itinerary })
+}
+
+fn last_landing(itinerary: &Value) -> Option<Timestamp> {
+    let slices = itinerary["slices"].as_array()?;
+    let segments = slices.iter().filter_map(|slice| slice["segments"].as_array()).flatten();
+    segments.filter_map(|segment| segment["arrives"].as_str()?.parse().ok()).max()
+}
+
+/// Up to a quarter longer, at random.
+fn spread(pause: Duration) -> Duration {
+    if pause > SPREAD_UP_TO {
+        return pause;
+    }
+    let mut byte = [0_u8; 1];
+    getrandom::fill(&mut byte).expect("the system gives randomness");
+    pause + pause * u32::from(byte[0]) / (4 * 255)
 }

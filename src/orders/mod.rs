@@ -1,18 +1,22 @@
 //! Orders: accepting, paying, cancelling. What happens after that is the driver's.
 
+mod asking;
 pub mod callbacks;
 pub mod driver;
 pub mod idempotency;
+pub mod saga;
 pub mod view;
 
 use std::time::Duration;
 
+use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
 use crate::clock::Deadline;
 use crate::domain::ids::OrderId;
 use crate::domain::offer::Terms;
 use crate::domain::order::{OrderKind, State, Trigger};
+use crate::domain::payment::Payment;
 use crate::domain::traveller::Passenger;
 use crate::privacy::keys::Keys;
 use crate::privacy::seal::{Broken, DataKey, Place};
@@ -236,6 +240,8 @@ impl Orders {
             version: row.version,
             state: rule.to,
             event: rule.event,
+            // What was taken by then goes back, whole.
+            owed_minor: row.payments.iter().map(Payment::left_minor).sum(),
             payment_token: payment_token.map(|text| data_key.seal(token_place(order), &text)),
             at: now,
             owner: self.node.clone(),
@@ -245,6 +251,7 @@ impl Orders {
             state: rule.to,
             version: row.version + 1,
             paying: trigger == Trigger::PaymentRequested,
+            failure: None,
             updated_at: now,
             ..row
         });
@@ -322,6 +329,8 @@ impl Orders {
         if usize::from(terms.passengers) != booking.passengers.len() {
             return Err(Refusal::Passengers { offered: terms.passengers });
         }
+        let segments = offer.slices.iter().flat_map(|slice| &slice.segments);
+        let last_landing = segments.map(|segment| segment.arrives).max().unwrap_or(now);
         let id = OrderId::new(session.traveller.home());
         let data_key = self.data_key(session)?;
         let new = NewOrder {
@@ -339,6 +348,7 @@ impl Orders {
             seats: seat_wishes(&self.finder, &terms),
             cabin: terms.cabin,
             created_at: now,
+            flown_at: flown_at(last_landing),
             owner: self.node.clone(),
             lease: self.lease,
         };
@@ -363,6 +373,11 @@ pub fn seat_wishes(finder: &Finder, terms: &Terms) -> Vec<SeatWish> {
             }
         })
         .collect()
+}
+
+/// When a journey is over for us: a day after its last landing, when delays are over, too.
+fn flown_at(last_landing: Timestamp) -> Timestamp {
+    last_landing.saturating_add(SignedDuration::from_hours(24)).unwrap_or(last_landing)
 }
 
 /// Where a payment token is sealed for.

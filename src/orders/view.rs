@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 use crate::domain::ids::OrderId;
 use crate::domain::money::Money;
 use crate::domain::order::{OrderKind, State, Trigger};
+use crate::domain::payment::{Payment, PaymentState};
 use crate::store::orders::{EventRow, NewOrder, OrderRow};
 
 /// A booking and where it is in its life.
@@ -38,7 +39,17 @@ pub struct OrderView {
     /// Until when a held order is kept.
     #[schema(value_type = Option<String>)]
     pub payment_required_by: Option<Timestamp>,
-    /// Why it came to nothing.
+    /// Money that was asked for, and how much of it was taken and given back.
+    pub payments: Vec<PaymentView>,
+    /// Where the cardholder must go before the money is reserved (3-D Secure).
+    pub payment_action_url: Option<String>,
+    /// The price that the airline named instead, when that is why it came to nothing.
+    #[schema(value_type = Option<Object>)]
+    pub new_total: Option<Money>,
+    /// What the airline changed by itself: the flights as they would be.
+    #[schema(value_type = Option<Object>)]
+    pub airline_change: Option<Value>,
+    /// Why it came to nothing, or why the last wish did.
     pub failure: Option<String>,
     /// What the traveller may do now.
     pub available_actions: Vec<&'static str>,
@@ -50,6 +61,22 @@ pub struct OrderView {
     /// When its last event was written.
     #[schema(value_type = String)]
     pub updated_at: Timestamp,
+}
+
+/// Money that was asked for.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct PaymentView {
+    /// How far it is.
+    pub state: PaymentState,
+    /// What was reserved.
+    #[schema(value_type = Object)]
+    pub amount: Money,
+    /// What was taken of it.
+    #[schema(value_type = Object)]
+    pub captured: Money,
+    /// What went back of that.
+    #[schema(value_type = Object)]
+    pub refunded: Money,
 }
 
 /// Where personal data lives, and why there.
@@ -86,12 +113,16 @@ impl OrderView {
             kind: new.kind,
             state: State::Pending,
             version: 0,
-            charged: charged(State::Pending, new.kind),
+            charged: "no",
             itinerary: to_raw_value(&new.itinerary).expect("JSON is JSON"),
             total: new.total,
             booking_reference: None,
             documents: Value::Array(Vec::new()),
             payment_required_by: None,
+            payments: Vec::new(),
+            payment_action_url: None,
+            new_total: None,
+            airline_change: None,
             failure: None,
             available_actions: actions(State::Pending),
             residency: residency(new.id),
@@ -103,12 +134,24 @@ impl OrderView {
 
 impl From<OrderRow> for OrderView {
     fn from(row: OrderRow) -> Self {
+        let currency = row.total.currency;
+        let money = |amount_minor| Money { amount_minor, currency };
+        let payment = |payment: &Payment| PaymentView {
+            state: payment.state,
+            amount: money(payment.amount_minor),
+            captured: money(payment.captured_minor),
+            refunded: money(payment.refunded_minor),
+        };
         Self {
             id: row.id.to_string(),
             kind: row.kind,
             state: row.state,
             version: row.version,
-            charged: charged(row.state, row.kind),
+            charged: charged(&row),
+            payments: row.payments.iter().map(payment).collect(),
+            payment_action_url: row.action_url,
+            new_total: row.price_change_minor.map(money),
+            airline_change: row.disruption.map(|mut change| change["itinerary"].take()),
             itinerary: row.itinerary,
             total: row.total,
             booking_reference: row.booking_reference,
@@ -143,19 +186,18 @@ fn actions(state: State) -> Vec<&'static str> {
 }
 
 /// Reserved is not charged; between asking for the money and hearing of it, nobody knows.
-fn charged(state: State, kind: OrderKind) -> &'static str {
-    match state {
-        State::Paid | State::Ticketed | State::Refunding => "yes",
-        State::Confirmed | State::ManualReview | State::Cancelling => "unknown",
-        State::Pending if kind == OrderKind::Instant => "no",
-        State::Pending
-        | State::Held
-        | State::Authorized
-        | State::Expiring
-        | State::Expired
-        | State::Voiding
-        | State::Failed
-        | State::Cancelled
-        | State::Refunded => "no",
+fn charged(row: &OrderRow) -> &'static str {
+    let taken = row.payments.iter().any(|payment| payment.left_minor() > 0);
+    let reserved = row.payments.iter().any(|payment| payment.state == PaymentState::Reserved);
+    let asked = match row.state {
+        State::Confirmed | State::PaymentRetry | State::Settling | State::ManualReview => true,
+        // A capture was under way when the traveller cancelled, perhaps.
+        State::Cancelling | State::Voiding => row.failure.is_none(),
+        _ => false,
+    };
+    match (taken, reserved && asked) {
+        (true, _) => "yes",
+        (false, true) => "unknown",
+        (false, false) => "no",
     }
 }

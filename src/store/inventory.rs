@@ -52,12 +52,16 @@ impl Tx {
 
     /// Does to an order's seats what a transition says.
     pub async fn seats_settle(&self, order: OrderId, seats: Seats) -> Result<(), Error> {
-        let query = match seats {
-            Seats::Keep => return Ok(()),
-            Seats::Sell => &sql::inventory::seats_sell,
-            Seats::Release => &sql::inventory::seats_release,
+        let queries: &[&sql::Query] = match seats {
+            Seats::Keep => &[],
+            Seats::Sell => &[&sql::inventory::seats_sell],
+            Seats::Release => &[&sql::inventory::seats_release],
+            Seats::ReleaseHeld => &[&sql::inventory::seats_release_held],
+            Seats::Swap => &[&sql::inventory::seats_release_sold, &sql::inventory::seats_sell],
         };
-        self.run(query, &[&order.home().locality, &order.uuid()]).await?;
+        for query in queries {
+            self.run(query, &[&order.home().locality, &order.uuid()]).await?;
+        }
         Ok(())
     }
 }

@@ -19,6 +19,7 @@ pub mod read;
 pub mod regions;
 pub mod relay;
 pub mod release;
+pub mod saga;
 pub mod sql;
 pub mod travellers;
 pub mod tx;

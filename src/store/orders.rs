@@ -1,4 +1,4 @@
-//! Orders, their passengers and their events.
+//! Orders as their travellers make and read them, and their events.
 
 use std::time::Duration;
 
@@ -13,13 +13,12 @@ use uuid::Uuid;
 use super::idempotency::Reply;
 use super::inventory::SeatWish;
 use super::read::parse;
-use super::tx::Words;
-use super::{Error, Reader, Store, Tx, sql};
-use crate::clock::Deadline;
+use super::{Error, Reader, Tx, sql};
 use crate::domain::ids::{OrderId, TravellerId};
 use crate::domain::itinerary::Cabin;
 use crate::domain::money::Money;
 use crate::domain::order::{OrderKind, State};
+use crate::domain::payment::Payment;
 
 /// A passenger, every field sealed.
 #[derive(Clone)]
@@ -55,6 +54,8 @@ pub struct NewOrder {
     pub cabin: Cabin,
     /// When it was accepted, by the node's clock; shown to the traveller.
     pub created_at: Timestamp,
+    /// A day after the last landing.
+    pub flown_at: Timestamp,
     /// The node that goes on with it at once.
     pub owner: String,
     /// How long that node may work before others take over.
@@ -74,6 +75,8 @@ pub struct Act {
     pub state: State,
     /// The event that is written.
     pub event: &'static str,
+    /// What has to go back because of it.
+    pub owed_minor: i64,
     /// Sealed payment token, for a payment.
     pub payment_token: Option<Vec<u8>>,
     /// When, by the node's clock.
@@ -120,6 +123,14 @@ pub struct OrderRow {
     pub failure: Option<String>,
     /// Whether a payment is under way, so that its outcome must be awaited.
     pub paying: bool,
+    /// The price that the airline named instead.
+    pub price_change_minor: Option<i64>,
+    /// Where the cardholder must go.
+    pub action_url: Option<String>,
+    /// The airline's own change, if one is known.
+    pub disruption: Option<Value>,
+    /// Money that was asked for.
+    pub payments: Vec<Payment>,
     /// When it was accepted.
     pub created_at: Timestamp,
     /// When its last event was written.
@@ -139,66 +150,6 @@ pub struct EventRow {
     pub body: Value,
     /// When it was written.
     pub created_at: Timestamp,
-}
-
-/// What a driver knows of the order it holds.
-#[derive(Clone, Debug)]
-pub struct Work {
-    /// Which.
-    pub id: OrderId,
-    /// Under which claim.
-    pub epoch: i64,
-    /// Who booked, for unsealing.
-    pub traveller: TravellerId,
-    /// The traveller's data key, wrapped.
-    pub data_key: Vec<u8>,
-    /// Paid now or held.
-    pub kind: OrderKind,
-    /// Where it is in its life.
-    pub state: State,
-    /// Number of its last event.
-    pub version: i64,
-    /// Failed tries of the present step.
-    pub attempts: i64,
-    /// Flights, cabin and passenger count as offered.
-    pub itinerary: Value,
-    /// For everybody.
-    pub total: Money,
-    /// Sealed payment token.
-    pub payment_token: Option<Vec<u8>>,
-    /// The provider's id of the authorisation.
-    pub payment_reference: Option<String>,
-    /// The airline's record locator.
-    pub booking_reference: Option<String>,
-    /// Until when the airline keeps the seats.
-    pub payment_required_by: Option<Timestamp>,
-    /// Whether the time to pay has passed, by the database's clock.
-    pub lapsed: bool,
-    /// Whether it has been in this state for too long, by the database's clock.
-    pub overdue: bool,
-}
-
-/// A step of the saga, to be written under a claim.
-#[derive(Clone, Debug)]
-pub struct Advance {
-    /// The state after it.
-    pub state: State,
-    /// The event that is written.
-    pub event: &'static str,
-    /// Whether a worker has to come back.
-    pub due: bool,
-    /// When, if not at once: the time to pay of a held order.
-    pub due_at: Option<Timestamp>,
-    /// Whether the payment token is spent or refused and must go.
-    pub drop_token: bool,
-    /// Learned from the payment provider.
-    pub payment_reference: Option<String>,
-    /// Learned from the airline.
-    pub booking_reference: Option<String>,
-    /// Learned from the airline.
-    pub documents: Option<Value>,
-    /// Why it came to nothing.
-    pub failure: Option<&'static str>,
 }
 
 impl Tx {
@@ -242,6 +193,7 @@ impl Tx {
                     &days,
                     &new.cabin.name(),
                     &i64::try_from(new.passengers.len()).expect("at most nine passengers"),
+                    &new.flown_at,
                 ],
             )
             .await?;
@@ -268,6 +220,7 @@ impl Tx {
                     &act.at,
                     &act.payment_token,
                     &act.event,
+                    &act.owed_minor,
                 ],
             )
             .await?;
@@ -276,85 +229,6 @@ impl Tx {
             (_, Some(epoch)) => Acted::Done(epoch),
             (_, None) => Acted::Stale,
         })
-    }
-
-    /// Takes over orders that are due; their ids and new epochs.
-    pub async fn order_claim(
-        &self,
-        home: RegionId,
-        owner: &str,
-        lease: Duration,
-        most: i64,
-    ) -> Result<Vec<(OrderId, i64)>, Error> {
-        let rows = self
-            .all(&sql::orders::order_claim, &[&home.locality, &owner, &millis(lease), &most])
-            .await?;
-        Ok(rows
-            .iter()
-            .map(|row| (OrderId::from_parts(home, row.get("id")), row.get("epoch")))
-            .collect())
-    }
-
-    /// Writes a step; the new version, or `None` when somebody else has taken over.
-    pub async fn order_advance(
-        &self,
-        work: &Work,
-        step: &Advance,
-        lease: Duration,
-    ) -> Result<Option<i64>, Error> {
-        let (epoch, version) = self.fence(work).await?;
-        let row = self
-            .opt(
-                &sql::orders::order_advance,
-                &[
-                    &work.id.home().locality,
-                    &work.id.uuid(),
-                    &epoch,
-                    &version,
-                    &step.state.name(),
-                    &step.due,
-                    &step.due_at,
-                    &millis(lease),
-                    &step.payment_reference,
-                    &step.booking_reference,
-                    &step.documents,
-                    &step.failure,
-                    &step.event,
-                    &step.drop_token,
-                ],
-            )
-            .await?;
-        Ok(row.map(|row| row.get("version")))
-    }
-
-    /// Lets an order go until later; `None` when somebody else has taken over.
-    pub async fn order_postpone(&self, work: &Work, pause: Duration) -> Result<Option<i64>, Error> {
-        let (epoch, _) = self.fence(work).await?;
-        let row = self
-            .opt(
-                &sql::orders::order_postpone,
-                &[&work.id.home().locality, &work.id.uuid(), &epoch, &millis(pause)],
-            )
-            .await?;
-        Ok(row.map(|row| row.get("attempts")))
-    }
-
-    /// The epoch and the version under which a step is written.
-    async fn fence(&self, work: &Work) -> Result<(i64, i64), Error> {
-        if !self.faults().is_unfenced() {
-            return Ok((work.epoch, work.version));
-        }
-        let order: &super::read::Params<'_> = &[&work.id.home().locality, &work.id.uuid()];
-        let row = self.one(&sql::orders::order_present, order).await?;
-        Ok((row.get("epoch"), row.get("version")))
-    }
-}
-
-impl Store {
-    /// Lets an order be looked at now, unless somebody does already; whether there was one.
-    pub async fn order_nudge(&self, deadline: Deadline, id: OrderId) -> Result<bool, Error> {
-        let words: Words = vec![Box::new(id.home().locality.clone()), Box::new(id.uuid())];
-        Ok(self.write(deadline, &sql::orders::order_nudge, words).await? > 0)
     }
 }
 
@@ -415,52 +289,6 @@ impl Reader<'_> {
             .collect())
     }
 
-    /// What a driver needs, if it still holds the order.
-    pub async fn order_work(
-        &self,
-        id: OrderId,
-        epoch: i64,
-        patience: Duration,
-    ) -> Result<Option<Work>, Error> {
-        let params: &super::read::Params<'_> =
-            &[&id.home().locality, &id.uuid(), &epoch, &millis(patience)];
-        let Some(row) = self.opt(&sql::orders::order_work, params).await? else {
-            return Ok(None);
-        };
-        Ok(Some(Work {
-            id,
-            epoch,
-            traveller: TravellerId::from_parts(id.home(), row.get("traveller_id")),
-            data_key: row.get("data_key"),
-            kind: parse(row.get("kind"))?,
-            state: parse(row.get("state"))?,
-            version: row.get("version"),
-            attempts: row.get("attempts"),
-            itinerary: row.get("itinerary"),
-            total: money(&row)?,
-            payment_token: row.get("payment_token"),
-            payment_reference: row.get("payment_reference"),
-            booking_reference: row.get("booking_reference"),
-            payment_required_by: row.get("payment_required_by"),
-            lapsed: row.get("lapsed"),
-            overdue: row.get("overdue"),
-        }))
-    }
-
-    /// Who flies, sealed.
-    pub async fn order_passengers(&self, id: OrderId) -> Result<Vec<SealedPassenger>, Error> {
-        let params: &super::read::Params<'_> = &[&id.home().locality, &id.uuid()];
-        let rows = self.all(&sql::orders::order_passengers, params).await?;
-        Ok(rows
-            .iter()
-            .map(|row| SealedPassenger {
-                given_name: row.get("given_name"),
-                family_name: row.get("family_name"),
-                born_on: row.get("born_on"),
-            })
-            .collect())
-    }
-
     /// How many orders of a region are where.
     pub async fn order_states(&self, home: RegionId) -> Result<Vec<(String, i64)>, Error> {
         let rows = self.all(&sql::orders::order_states, &[&home.locality]).await?;
@@ -482,15 +310,25 @@ fn order_row(home: RegionId, row: &Row) -> Result<OrderRow, Error> {
         payment_required_by: row.get("payment_required_by"),
         failure: row.get("failure"),
         paying: row.get("paying"),
+        price_change_minor: row.get("price_change_minor"),
+        action_url: row.get("action_url"),
+        disruption: row.get("disruption"),
+        payments: payments(row)?,
         created_at: row.get("created_at"),
         updated_at: row.get("updated_at"),
     })
 }
 
-fn money(row: &Row) -> Result<Money, Error> {
+pub(super) fn money(row: &Row) -> Result<Money, Error> {
     let amount_minor = row.get("total_minor");
     let currency = row.get::<_, &str>("currency").parse().map_err(Error::Unreadable)?;
     Ok(Money { amount_minor, currency })
+}
+
+/// The payments of a row, as the statements put them together.
+pub(super) fn payments(row: &Row) -> Result<Vec<Payment>, Error> {
+    let listed = row.try_get::<_, Json<Vec<Payment>>>("payments");
+    listed.map(|Json(listed)| listed).map_err(|error| Error::Unreadable(error.to_string()))
 }
 
 pub(super) fn millis(duration: Duration) -> i64 {

@@ -178,6 +178,7 @@ fn refusal(operation: &Operation, status: StatusCode, body: &Value) -> Option<Re
         (402, "declined") => Some(Reason::Declined),
         (402, "authentication_failed") => Some(Reason::AuthenticationFailed),
         (402, "capture_failed") => Some(Reason::CaptureFailed),
+        (409, "already_captured") => Some(Reason::AlreadyCaptured),
         (409, "sold_out") => Some(Reason::SoldOut),
         (409, "price_changed") => Some(Reason::PriceChanged(money(&body["total"]))),
         (409, "ticketing_failed") => Some(Reason::TicketingFailed),

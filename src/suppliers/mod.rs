@@ -69,6 +69,8 @@ pub enum Reason {
     AuthenticationFailed,
     /// The reserved money could not be taken, this time.
     CaptureFailed,
+    /// There is nothing to let go: the money was taken.
+    AlreadyCaptured,
     /// No seats are left.
     SoldOut,
     /// The price is another one by now, if they said which.
@@ -88,6 +90,7 @@ impl Reason {
             Self::Declined => "payment_declined",
             Self::AuthenticationFailed => "authentication_failed",
             Self::CaptureFailed => "capture_failed",
+            Self::AlreadyCaptured => "already_captured",
             Self::SoldOut => "sold_out",
             Self::PriceChanged(_) => "price_changed",
             Self::DocumentsInvalid => "documents_invalid",
@@ -138,7 +141,7 @@ pub trait PaymentProvider: Send + Sync {
     /// Takes reserved money. A refusal is this try's only: another key may try again.
     async fn capture(&self, key: &str, reference: &str, amount: Money) -> Outcome<()>;
 
-    /// Lets reserved money go.
+    /// Lets reserved money go; refused with [`Reason::AlreadyCaptured`] when it was taken before.
     async fn void(&self, key: &str, reference: &str) -> Outcome<()>;
 
     /// Gives taken money back, all or a part.

@@ -16,7 +16,7 @@ static AUTHORIZE: Operation =
 static AUTHORIZATION: Operation = Operation { name: "authorization", refusals: &[] };
 static CLOSE: Operation = Operation { name: "close_authorization", refusals: &[] };
 static CAPTURE: Operation = Operation { name: "capture", refusals: &["capture_failed"] };
-static VOID: Operation = Operation { name: "void", refusals: &[] };
+static VOID: Operation = Operation { name: "void", refusals: &["already_captured"] };
 static REFUND: Operation = Operation { name: "refund", refusals: &[] };
 
 static OPERATIONS: [&Operation; 6] = [&AUTHORIZE, &AUTHORIZATION, &CLOSE, &CAPTURE, &VOID, &REFUND];

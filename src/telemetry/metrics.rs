@@ -85,6 +85,11 @@ pub static CATALOGUE: &[Metric] = &[
         "Steps that changed nothing because another node had taken the order over",
     ),
     metric(
+        "meridian_saga_gave_up_total",
+        Kind::Counter,
+        "Orders that wait for a person from now on, by the state they were in",
+    ),
+    metric(
         "meridian_saga_postponed_total",
         Kind::Counter,
         "Steps whose outcome is not known yet, by state",

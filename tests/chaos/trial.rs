@@ -226,6 +226,6 @@ impl Trial {
 /// Orders that a machine still has something to do about.
 async fn under_way(rows: &Rows) -> usize {
     let states = rows.texts("SELECT state FROM orders").await;
-    let moves = |state: &&String| state.parse::<State>().is_ok_and(|state| !state.rests());
+    let moves = |state: &&String| state.parse::<State>().is_ok_and(State::works);
     states.iter().filter(moves).count()
 }

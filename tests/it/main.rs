@@ -56,3 +56,4 @@ mod suppliers;
 mod telemetry;
 mod transactions;
 mod webhooks;
+mod whole_life;

@@ -172,7 +172,7 @@ async fn row_13_orders_wait_for_a_provider_and_searches_do_not() {
     }
     // Twelve orders that ask again and again; the provider hears a handful of calls.
     until("every order has been looked at several times", || async {
-        count(&lab.database, "SELECT sum(attempts)::INT8 FROM orders").await >= 12 * 4
+        count(&lab.database, "SELECT sum(epoch)::INT8 FROM orders").await >= 12 * 5
     })
     .await;
     assert!(asked().await <= 2 * FAILURES_MAX, "{} calls reached the provider", asked().await);

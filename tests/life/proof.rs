@@ -17,9 +17,13 @@ use crate::seats::UNBALANCED;
 /// Longest that an accepted order may take to its end, a lease of a dead node included.
 const ORDER_PATIENCE: Duration = Duration::from_secs(40);
 
+/// States on the way to tickets, the detours around a company that does not answer included.
+const UNDER_WAY: &str = "'pending', 'authorized', 'confirming', 'unknown', 'confirmed',
+     'payment_retry', 'paid', 'ticketing_retry'";
+
 /// Orders whose money may be taken.
-const CHARGEABLE: &str =
-    "SELECT count(*) FROM orders WHERE state IN ('confirmed', 'paid', 'ticketed')";
+const CHARGEABLE: &str = "SELECT count(*) FROM orders
+     WHERE state IN ('confirmed', 'payment_retry', 'paid', 'ticketing_retry', 'ticketed')";
 
 /// What was found, over all looks.
 #[derive(Debug, Default)]
@@ -81,15 +85,15 @@ impl Proof {
         let now = texts(house, "SELECT now()::text").await.remove(0);
         let under_way = format!(
             "SELECT count(*) FROM orders WHERE created_at <= '{now}'
-             AND state IN ('pending', 'authorized', 'confirmed', 'paid')"
+             AND state IN ({UNDER_WAY})"
         );
         let ended = || async { count(house, &under_way).await == 0 };
         if !until(ORDER_PATIENCE, ended).await {
             self.lost(count(house, &under_way).await, "do not come to an end");
         }
-        let bad = "SELECT count(*) FROM orders
-                   WHERE state NOT IN ('pending', 'authorized', 'confirmed', 'paid', 'ticketed')";
-        self.lost(count(house, bad).await, "came to a bad end");
+        let bad =
+            format!("SELECT count(*) FROM orders WHERE state NOT IN ({UNDER_WAY}, 'ticketed')");
+        self.lost(count(house, &bad).await, "came to a bad end");
     }
 
     fn lost(&mut self, orders: i64, how: &str) {

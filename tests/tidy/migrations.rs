@@ -74,11 +74,19 @@ fn made(tokens: &[Token]) -> Option<Made> {
         ["CREATE", "TABLE", "IF", "NOT", "EXISTS", _, "(", ..] => Some(table(tokens)),
         ["CREATE", "INDEX", "IF", "NOT", "EXISTS", ..] => index(tokens, 5),
         ["CREATE", "UNIQUE", "INDEX", "IF", "NOT", "EXISTS", ..] => index(tokens, 6),
-        ["ALTER", "TABLE", table, "ADD", "COLUMN", "IF", "NOT", "EXISTS", ..] => Some(Made {
-            table: table.to_lowercase(),
-            columns: vec![column(&tokens[8..])],
-            keys: inline_key(&tokens[8..]).into_iter().collect(),
-        }),
+        ["ALTER", "TABLE", table, "ADD", "COLUMN", "IF", "NOT", "EXISTS", ..] => {
+            let added = |part: &&[Token]| {
+                let begins = ["ADD", "COLUMN", "IF", "NOT", "EXISTS"];
+                part.len() > 5 && part.iter().zip(begins).all(|(token, word)| token.is(word))
+            };
+            let parts: Vec<_> = tokens[3..].split(|t| t.is(",") && t.depth == 0).collect();
+            // One clause of another kind, and the statement is none that the house uses.
+            parts.iter().all(added).then(|| Made {
+                table: table.to_lowercase(),
+                columns: parts.iter().map(|part| column(&part[5..])).collect(),
+                keys: parts.iter().filter_map(|part| inline_key(&part[5..])).collect(),
+            })
+        }
         _ => None,
     }
 }
@@ -375,6 +383,9 @@ fn an_index_or_a_later_column_that_lets_people_go_is_seen() {
     assert_eq!(index("CREATE INDEX IF NOT EXISTS x ON nobody (region)"), 1);
     assert_eq!(index("CREATE VIEW x AS SELECT 1 AS y"), 1);
     assert_eq!(index("ALTER TABLE town ADD COLUMN IF NOT EXISTS name BYTEA"), 1);
+    let two = "ALTER TABLE person ADD COLUMN IF NOT EXISTS name BYTEA, ";
+    assert_eq!(index(&format!("{two} ADD COLUMN IF NOT EXISTS name BYTEA")), 0);
+    assert_eq!(index(&format!("{two} DROP COLUMN region")), 1);
     assert_eq!(index("ALTER TABLE person ADD COLUMN IF NOT EXISTS name BYTEA"), 0);
 }
 

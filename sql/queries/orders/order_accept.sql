@@ -9,11 +9,13 @@ WITH key AS (
 ), accepted AS (
     INSERT INTO orders
         (region, id, traveller_id, kind, state, version, epoch, owner, lease_until, due_at, attempts,
-         itinerary, total_minor, currency, payment_token, created_at, updated_at)
+         itinerary, total_minor, currency, payment_token, created_at, updated_at,
+         flown_at)
     SELECT
         key.region, $7::uuid, $2, $8::text, 'pending', 0, 1, $9::text,
         now() + $10::int8 * interval '1 millisecond', now(), 0,
-        $11::jsonb, $12::int8, $13::text, $14::bytea, $15::timestamptz, now()
+        $11::jsonb, $12::int8, $13::text, $14::bytea, $15::timestamptz, now(),
+        $26::timestamptz
     FROM key
     RETURNING region, id
 ), passenger AS (

@@ -10,7 +10,8 @@ WITH key AS (
     UPDATE orders
     SET state = $9::text, version = orders.version + 1, epoch = orders.epoch + 1,
         owner = $10::text, lease_until = now() + $11::int8 * interval '1 millisecond',
-        due_at = now(), attempts = 0, updated_at = now(),
+        due_at = now(), attempts = 0, refusals = 0, updated_at = now(), failure = NULL,
+        owed_minor = $15::int8,
         payment_token = coalesce($13::bytea, orders.payment_token)
     FROM key
     WHERE orders.region = $1::text::crdb_internal_region AND orders.region = key.region

@@ -128,7 +128,7 @@ impl Account {
 
     fn void(&mut self) -> Result<(), Reply> {
         match self.status {
-            Status::Captured => return Err(illegal()),
+            Status::Captured => return Err(refused(StatusCode::CONFLICT, "already_captured")),
             Status::Reserved => self.voided = self.amount,
             Status::RequiresAction | Status::Failed | Status::Voided => {}
         }

@@ -18,7 +18,7 @@ pub(super) async fn broken(evidence: &Evidence<'_>) -> Vec<String> {
             Ok(State::ManualReview) if row.get::<_, Option<String>>("failure").is_none() => {
                 broken.push(format!("{id} waits for a person, and nobody knows why"));
             }
-            Ok(state) if state.rests() => {}
+            Ok(state) if !state.works() => {}
             _ => broken.push(format!("{id} is still {state}")),
         }
         versions.insert(id, row.get("version"));
