@@ -19,9 +19,13 @@ pub(super) async fn broken(evidence: &Evidence<'_>) -> Vec<String> {
     let rows = evidence
         .rows
         .all(
-            "SELECT id::text, state, total_minor, payment_reference, booking_reference,
-                 coalesce(jsonb_array_length(documents), 0)::int8 AS documents
-             FROM orders ORDER BY id",
+            "SELECT o.id::text, o.state, o.total_minor, p.reference AS payment_reference,
+                 o.booking_reference,
+                 coalesce(jsonb_array_length(o.documents), 0)::int8 AS documents
+             FROM orders AS o
+             LEFT JOIN order_payment AS p
+                 ON p.region = o.region AND p.order_id = o.id AND p.state = 'captured'
+             ORDER BY o.id",
         )
         .await;
     let dealings = by_order(&evidence.journal);
