@@ -52,15 +52,20 @@ impl Tx {
 
     /// Does to an order's seats what a transition says.
     pub async fn seats_settle(&self, order: OrderId, seats: Seats) -> Result<(), Error> {
-        let queries: &[&sql::Query] = match seats {
-            Seats::Keep => &[],
-            Seats::Sell => &[&sql::inventory::seats_sell],
-            Seats::Release => &[&sql::inventory::seats_release],
-            Seats::ReleaseHeld => &[&sql::inventory::seats_release_held],
-            Seats::Swap => &[&sql::inventory::seats_release_sold, &sql::inventory::seats_sell],
+        let (freed, sells): (&[&str], bool) = match seats {
+            Seats::Keep => (&[], false),
+            Seats::Sell => (&[], true),
+            Seats::Release => (&["held", "sold"], false),
+            Seats::ReleaseHeld => (&["held"], false),
+            // The old ones first: what is sold afterwards stays.
+            Seats::Swap => (&["sold"], true),
         };
-        for query in queries {
-            self.run(query, &[&order.home().locality, &order.uuid()]).await?;
+        let (home, id) = (&order.home().locality, order.uuid());
+        if !freed.is_empty() {
+            self.run(&sql::inventory::seats_release, &[home, &id, &freed]).await?;
+        }
+        if sells {
+            self.run(&sql::inventory::seats_sell, &[home, &id]).await?;
         }
         Ok(())
     }

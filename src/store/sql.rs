@@ -90,8 +90,8 @@ queries! {
         idempotency_get, idempotency_purge,
     }
     inventory {
-        seats_hold, seats_sell, seats_release, seats_release_held, seats_release_sold, seats_left,
-        seats_rehome, keepers, keepers_claim, keeper_move,
+        seats_hold, seats_sell, seats_release, seats_left, seats_rehome, keepers, keepers_claim,
+        keeper_move,
     }
     moving {
         residents, residents_of, traveller_sealed, orders_sealed, passengers_sealed,

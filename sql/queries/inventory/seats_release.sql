@@ -1,8 +1,9 @@
--- seats_release: the seats are free again, once, whether they were held or sold.
+-- seats_release: the seats in the given states, held or sold, are free again, once.
 WITH was AS (
     SELECT region, order_id, position, state
     FROM seat_hold
-    WHERE region = $1::text::crdb_internal_region AND order_id = $2 AND state <> 'released'
+    WHERE region = $1::text::crdb_internal_region AND order_id = $2
+        AND state = ANY($3::text[]) AND state <> 'released'
     FOR UPDATE
 ), freed AS (
     UPDATE seat_hold
