@@ -57,17 +57,20 @@ impl Driver {
             let situation = situation(&work)?;
             let mut next = situation.begin();
             let mut tried = true;
-            // A price that stands leads straight to the money: one look, two questions.
-            while let Next::Ask(call) = &next {
-                let heard = self.ask(&work, &situation, call).await?;
-                tried = heard != Outcome::NotTried;
-                next = situation.hear(call, heard);
-            }
-            let end = match next {
-                Next::Ask(_) => continue,
-                Next::Write(learned) => self.advance(&work, *learned).await?,
-                Next::Wait(pause) => Some(self.postpone(&work, Some(pause), tried).await?),
-                Next::Rest => Some(self.postpone(&work, None, false).await?),
+            let end = loop {
+                next = match next {
+                    // A price that stands leads straight to the money: one look, two questions.
+                    Next::Ask(call) => {
+                        let heard = self.ask(&work, &situation, &call).await?;
+                        tried = heard != Outcome::NotTried;
+                        situation.hear(&call, heard)
+                    }
+                    Next::Write(learned) => break self.advance(&work, *learned).await?,
+                    Next::Wait(pause) => {
+                        break Some(self.postpone(&work, Some(pause), tried).await?);
+                    }
+                    Next::Rest => break Some(self.postpone(&work, None, false).await?),
+                };
             };
             if let Some(end) = end {
                 return Ok(end);
@@ -215,14 +218,14 @@ fn rebooked(work: &Work, learned: &Learned) -> Option<Rebooked> {
         work.disruption.as_ref().filter(|_| learned.disruption == DisruptionEnd::Apply);
     let after = change.or(disruption)?;
     let itinerary = after["itinerary"].clone();
-    let flown_at = last_landing(&itinerary).map(flown_at);
+    let flown_at = flown_at(landings(&itinerary));
     Some(Rebooked { total_minor: after["total_minor"].as_i64(), flown_at, itinerary })
 }
 
-fn last_landing(itinerary: &Value) -> Option<Timestamp> {
-    let slices = itinerary["slices"].as_array()?;
-    let segments = slices.iter().filter_map(|slice| slice["segments"].as_array()).flatten();
-    segments.filter_map(|segment| segment["arrives"].as_str()?.parse().ok()).max()
+fn landings(itinerary: &Value) -> impl Iterator<Item = Timestamp> {
+    let slices = itinerary["slices"].as_array().into_iter().flatten();
+    let segments = slices.filter_map(|slice| slice["segments"].as_array()).flatten();
+    segments.filter_map(|segment| segment["arrives"].as_str()?.parse().ok())
 }
 
 /// Up to a quarter longer, at random.

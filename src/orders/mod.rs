@@ -330,7 +330,7 @@ impl Orders {
             return Err(Refusal::Passengers { offered: terms.passengers });
         }
         let segments = offer.slices.iter().flat_map(|slice| &slice.segments);
-        let last_landing = segments.map(|segment| segment.arrives).max().unwrap_or(now);
+        let flown_at = flown_at(segments.map(|segment| segment.arrives)).unwrap_or(now);
         let id = OrderId::new(session.traveller.home());
         let data_key = self.data_key(session)?;
         let new = NewOrder {
@@ -348,7 +348,7 @@ impl Orders {
             seats: seat_wishes(&self.finder, &terms),
             cabin: terms.cabin,
             created_at: now,
-            flown_at: flown_at(last_landing),
+            flown_at,
             owner: self.node.clone(),
             lease: self.lease,
         };
@@ -376,8 +376,8 @@ pub fn seat_wishes(finder: &Finder, terms: &Terms) -> Vec<SeatWish> {
 }
 
 /// When a journey is over for us: a day after its last landing, when delays are over, too.
-fn flown_at(last_landing: Timestamp) -> Timestamp {
-    last_landing.saturating_add(SignedDuration::from_hours(24)).unwrap_or(last_landing)
+fn flown_at(landings: impl Iterator<Item = Timestamp>) -> Option<Timestamp> {
+    landings.max()?.saturating_add(SignedDuration::from_hours(24)).ok()
 }
 
 /// Where a payment token is sealed for.
