@@ -243,9 +243,13 @@ impl Lab {
 
     /// What the other companies really did: operation to how often.
     pub(crate) async fn journal(&self, operation: &str) -> u64 {
+        self.books().await["done"][operation].as_u64().unwrap_or(0)
+    }
+
+    /// All that the other companies have written down.
+    pub(crate) async fn books(&self) -> serde_json::Value {
         let url = format!("{}/sandbox/journal", self.suppliers);
-        let journal: serde_json::Value = reqwest::get(url).await.unwrap().json().await.unwrap();
-        journal["done"][operation].as_u64().unwrap_or(0)
+        reqwest::get(url).await.unwrap().json().await.unwrap()
     }
 
     /// Makes the next calls of an operation fail.

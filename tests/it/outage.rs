@@ -6,7 +6,7 @@ use std::time::Duration;
 use meridian::clock::Clock;
 use meridian::suppliers::{Airline, Outcome, PaymentProvider};
 use meridian::telemetry::metrics;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::asker::{Person, an_offer, id, instant, new_key, post, question};
 use crate::lab::{Lab, count, until};
@@ -159,11 +159,7 @@ async fn row_13_orders_wait_for_a_provider_and_searches_do_not() {
         let body = instant(&an_offer(&lab).await, "Lovelace", "tok_visa");
         orders.push(id(&ada.book(&new_key(), &body).await.is(202)));
     }
-    let journal = format!("{}/sandbox/journal", lab.suppliers);
-    let asked = || async {
-        let journal: Value = reqwest::get(&journal).await.unwrap().json().await.unwrap();
-        journal["asked"]["authorize"].as_u64().unwrap_or(0)
-    };
+    let asked = || async { lab.books().await["asked"]["authorize"].as_u64().unwrap_or(0) };
     until("the breaker has seen enough", || async { asked().await >= FAILURES_MAX }).await;
     for _ in 0..20 {
         let began = Clock::instant();

@@ -17,9 +17,7 @@ async fn history(ada: &Person, order: &str) -> String {
 }
 
 async fn money(lab: &Lab) -> Vec<Value> {
-    let journal = format!("{}/sandbox/journal", lab.suppliers);
-    let journal: Value = reqwest::get(journal).await.unwrap().json().await.unwrap();
-    journal["money"].as_object().unwrap().values().cloned().collect()
+    lab.books().await["money"].as_object().unwrap().values().cloned().collect()
 }
 
 /// What the cardholder does on their bank's page, for the only order that waits for it.
