@@ -374,9 +374,13 @@ impl Situation {
                 (Trigger::GaveUp, rule.expect("only working states are stepped"))
             }
         };
-        let declined = matches!(
+        // A price that moved ends the order before its token was ever used.
+        let token_goes = matches!(
             trigger,
-            Trigger::Declined | Trigger::DeclinedHolding | Trigger::ActionExpired
+            Trigger::Declined
+                | Trigger::DeclinedHolding
+                | Trigger::ActionExpired
+                | Trigger::PriceMoved
         );
         let ends_change =
             rule.to == State::Ticketed && matches!(self.state, State::Changing | State::Reverting);
@@ -388,7 +392,7 @@ impl Situation {
             seats: rule.seats,
             due: self.due(rule.to, ends_change),
             refused: false,
-            token_spent: declined,
+            token_spent: token_goes,
             // Whoever is called must read why.
             failure: (trigger == Trigger::GaveUp).then_some("outcome_unknown"),
             payment: None,
