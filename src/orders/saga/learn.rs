@@ -67,7 +67,11 @@ impl Situation {
             (Call::Authorization { position }, Answer::Authorization(money)) => {
                 self.looked(*position, money)
             }
-            (Call::CloseAuthorization { asked_as }, Answer::AuthorizationClosed(found)) => {
+            (
+                Call::CloseAuthorization { moved: Some(reason), .. },
+                Answer::AuthorizationClosed(None),
+            ) => self.price_moved(Trigger::PriceMoved, *reason),
+            (Call::CloseAuthorization { asked_as, .. }, Answer::AuthorizationClosed(found)) => {
                 self.closed_money(call, asked_as, found)
             }
             (Call::Hold, Answer::Booking(Booking::Made(booked))) => self.held(booked),
@@ -120,7 +124,11 @@ impl Situation {
         let code = reason.code();
         match call {
             Call::Price => match reason {
-                Reason::PriceChanged(_) => self.price_moved(Trigger::PriceMoved, reason),
+                // Whoever asked before may have reserved the money and died before saying so.
+                Reason::PriceChanged(_) => Next::Ask(Call::CloseAuthorization {
+                    asked_as: format!("authorize:{}", self.version),
+                    moved: Some(reason),
+                }),
                 _ => self.pay(),
             },
             Call::Authorize { .. } => self.fail(self.declined(), code),
