@@ -65,7 +65,8 @@ fn money(world: &World, companies: &Companies) -> Result<(), String> {
 /// Whether nothing moves any more unless somebody acts or time passes.
 pub(crate) fn is_at_rest(world: &World) -> bool {
     let row = &world.row;
-    !row.state.works() && !(row.state == State::Held && row.token)
+    let paying = row.state == State::Held && row.token;
+    !row.state.works() && !paying
 }
 
 /// When it is at rest: everybody's books say the same.

@@ -71,7 +71,7 @@ fn main() -> ExitCode {
     let began = Clock::instant();
     let mut lines = vec![false; RULES.len()];
     let mut states = vec![false; State::ALL.len()];
-    let mut violations = 0;
+    let (mut violations, mut reviews) = (0, 0);
     for seed in seed..seed + runs {
         let mut trial = Trial::new(seed, None, false);
         if trial.run().is_err() {
@@ -80,6 +80,7 @@ fn main() -> ExitCode {
                 explain(seed, None);
             }
         }
+        reviews += u64::from(trial.world.row.state == State::ManualReview);
         invariants::covered(&trial.world, &mut lines, &mut states);
     }
     let mut caught = 0;
@@ -100,8 +101,8 @@ fn main() -> ExitCode {
     let walked = |of: &[bool]| of.iter().filter(|it| **it).count();
     let report = json!({
         "seeds": runs, "violations": violations, "mutants_caught": caught,
-        "seconds": began.elapsed().as_secs(), "states_reached": walked(&states),
-        "states": State::ALL.len(), "transitions_covered": walked(&lines),
+        "manual_reviews": reviews, "seconds": began.elapsed().as_secs(),
+        "states_reached": walked(&states), "states": State::ALL.len(), "transitions_covered": walked(&lines),
         "transitions": RULES.len(),
     });
     println!("{report}");

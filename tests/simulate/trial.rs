@@ -39,7 +39,7 @@ impl Trial {
         let temper = Temper {
             refuse: chance.one(&[0, 5, 15, 30]),
             refuse_capture: chance.one(&[0, 0, 20, 100]),
-            refuse_tickets: chance.one(&[0, 0, 20, 100]),
+            refuse_tickets: chance.one(&[0, 0, 0, 20, 100]),
             refuse_cancel: chance.one(&[0, 0, 20, 100]),
             ask_cardholder: chance.one(&[0, 10, 50]),
             slow: chance.one(&[0, 10, 40]),
@@ -67,7 +67,7 @@ impl Trial {
             // Who accepted it drives it, unless it died first.
             self.nodes[node].mind = Mind::Holds { epoch: 1 };
         }
-        for _ in 0..self.chance.between(40, 220) {
+        for _ in 0..self.chance.between(40, 400) {
             self.chaos()?;
         }
         self.calm();

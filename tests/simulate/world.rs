@@ -262,7 +262,8 @@ impl World {
         self.pay(learned);
         self.settle_seats(learned.seats);
         if learned.to == State::Anonymised {
-            self.row.locator = None;
+            let row = &mut self.row;
+            (row.locator, row.change, row.disruption, row.token) = (None, None, None, false);
         }
         self.tell(Some(learned.trigger), learned.event);
     }
