@@ -101,9 +101,9 @@ fn main() -> ExitCode {
     let walked = |of: &[bool]| of.iter().filter(|it| **it).count();
     let report = json!({
         "seeds": runs, "violations": violations, "mutants_caught": caught,
-        "manual_reviews": reviews, "seconds": began.elapsed().as_secs(),
-        "states_reached": walked(&states), "states": State::ALL.len(), "transitions_covered": walked(&lines),
-        "transitions": RULES.len(),
+        "seconds": began.elapsed().as_secs(), "manual_reviews": reviews,
+        "states_reached": walked(&states), "states": State::ALL.len(),
+        "transitions_covered": walked(&lines), "transitions": RULES.len(),
     });
     println!("{report}");
     let held = violations == 0 && caught == Mutation::ALL.len();
