@@ -67,7 +67,11 @@ impl Situation {
             (Call::Authorization { position }, Answer::Authorization(money)) => {
                 self.looked(*position, money)
             }
-            (Call::CloseAuthorization { asked_as }, Answer::AuthorizationClosed(found)) => {
+            (
+                Call::CloseAuthorization { moved: Some(reason), .. },
+                Answer::AuthorizationClosed(None),
+            ) => self.price_moved(Trigger::PriceMoved, *reason),
+            (Call::CloseAuthorization { asked_as, .. }, Answer::AuthorizationClosed(found)) => {
                 self.closed_money(call, asked_as, found)
             }
             (Call::Hold, Answer::Booking(Booking::Made(booked))) => self.held(booked),
@@ -120,7 +124,11 @@ impl Situation {
         let code = reason.code();
         match call {
             Call::Price => match reason {
-                Reason::PriceChanged(_) => self.price_moved(Trigger::PriceMoved, reason),
+                // Whoever asked before may have reserved the money and died before saying so.
+                Reason::PriceChanged(_) => Next::Ask(Call::CloseAuthorization {
+                    asked_as: format!("authorize:{}", self.version),
+                    moved: Some(reason),
+                }),
                 _ => self.pay(),
             },
             Call::Authorize { .. } => self.fail(self.declined(), code),
@@ -374,9 +382,13 @@ impl Situation {
                 (Trigger::GaveUp, rule.expect("only working states are stepped"))
             }
         };
-        let declined = matches!(
+        // A price that moved ends the order before its token was ever used.
+        let token_goes = matches!(
             trigger,
-            Trigger::Declined | Trigger::DeclinedHolding | Trigger::ActionExpired
+            Trigger::Declined
+                | Trigger::DeclinedHolding
+                | Trigger::ActionExpired
+                | Trigger::PriceMoved
         );
         let ends_change =
             rule.to == State::Ticketed && matches!(self.state, State::Changing | State::Reverting);
@@ -388,7 +400,7 @@ impl Situation {
             seats: rule.seats,
             due: self.due(rule.to, ends_change),
             refused: false,
-            token_spent: declined,
+            token_spent: token_goes,
             // Whoever is called must read why.
             failure: (trigger == Trigger::GaveUp).then_some("outcome_unknown"),
             payment: None,

@@ -18,7 +18,7 @@ use uuid::Uuid;
 use crate::domain::money::Money;
 use crate::domain::order::{OrderKind, Seats, State, Trigger};
 pub use crate::domain::payment::{Payment, PaymentState};
-use crate::suppliers::{AirlineChange, Authorization, Booked, Booking, Outcome};
+use crate::suppliers::{AirlineChange, Authorization, Booked, Booking, Outcome, Reason};
 
 /// First pause after an outcome that is not known; doubles up to the cap below.
 const PAUSE: Duration = Duration::from_millis(250);
@@ -114,6 +114,8 @@ pub enum Call {
     CloseAuthorization {
         /// The step whose key it is.
         asked_as: String,
+        /// Why it is closed, if the airline said that the price is another one.
+        moved: Option<Reason>,
     },
     /// Keep the seats.
     Hold,
@@ -282,7 +284,7 @@ impl Call {
         Some(match self {
             Self::Price | Self::Authorization { .. } | Self::AirlineChange => return None,
             Self::Authorize { .. } => format!("authorize:{version}"),
-            Self::CloseAuthorization { asked_as } => asked_as.clone(),
+            Self::CloseAuthorization { asked_as, .. } => asked_as.clone(),
             Self::Hold | Self::Book | Self::CloseBooking { .. } => "book".to_owned(),
             Self::Confirm => "confirm".to_owned(),
             Self::ReleaseHold => "release".to_owned(),

@@ -86,9 +86,10 @@ impl Situation {
     /// The cardholder's own page decides; ours only looks, and closes the question in the end.
     fn begin_customer(&self) -> Next {
         match self.open_payment() {
-            Some(payment) if self.overdue() => {
-                Next::Ask(Call::CloseAuthorization { asked_as: payment.asked_as.clone() })
-            }
+            Some(payment) if self.overdue() => Next::Ask(Call::CloseAuthorization {
+                asked_as: payment.asked_as.clone(),
+                moved: None,
+            }),
             Some(payment) => Next::Ask(Call::Authorization { position: payment.position }),
             None => self.write(Trigger::GaveUp),
         }
@@ -157,7 +158,8 @@ impl Situation {
     }
 
     fn close_authorization(&self, version: i64) -> Next {
-        Next::Ask(Call::CloseAuthorization { asked_as: format!("authorize:{version}") })
+        let asked_as = format!("authorize:{version}");
+        Next::Ask(Call::CloseAuthorization { asked_as, moved: None })
     }
 
     /// The airline knows that it is cancelled: what becomes of the money.
