@@ -12,6 +12,7 @@
 #![expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "so are counters")]
 
 mod chance;
+mod consumer;
 mod crowd;
 mod database;
 mod figures;
