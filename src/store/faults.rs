@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
-/// How often each fault is still to happen, and what of the protocol is left out. Nothing is, unless
-/// a test says so.
+/// How often each fault is still to happen, and what of the protocol is left out: nothing, unless a
+/// test says so.
 #[derive(Clone, Debug, Default)]
 pub struct Faults {
     aborts: Arc<AtomicU32>,

@@ -266,6 +266,18 @@ impl House {
         assert!(answer.status().is_success(), "{fault}: {}", answer.status());
     }
 
+    /// What processes complained about that is our mistake: logged as an error, or a panic.
+    pub(crate) fn complaints(&self) -> Vec<String> {
+        let mut complaints = Vec::new();
+        for process in &self.processes {
+            let log = self.scratch.path.join(format!("{}.log", process.name));
+            let text = fs::read_to_string(log).unwrap();
+            let ours = text.lines().filter(|it| it.contains("ERROR") || it.contains("panicked"));
+            complaints.extend(ours.map(|line| format!("{}: {line}", process.name)));
+        }
+        complaints
+    }
+
     /// What other companies were asked, and did.
     pub(crate) async fn journal(&self) -> Value {
         let url = format!("{}/sandbox/journal", self.suppliers);

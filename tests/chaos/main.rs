@@ -123,6 +123,7 @@ fn main() -> ExitCode {
         return runtime.block_on(node::run(mutation, args));
     }
     wire::check();
+    ledger::check();
     schedule::check();
     let wish = wish();
     if let Some(number) = wish.plan {

@@ -289,8 +289,7 @@ impl Direction {
         mut to: impl AsyncWrite + Send + Unpin,
     ) {
         let mut buffer = vec![0; PIECE];
-        loop {
-            let Ok(read) = from.read(&mut buffer).await else { break };
+        while let Ok(read) = from.read(&mut buffer).await {
             self.wait(read).await;
             if read == 0 {
                 tokio::time::sleep(self.toxics().slow_close).await;

@@ -94,7 +94,7 @@ impl Teller<'_> {
         }
     }
 
-    /// Books at a node, and waits until that has asked the provider, which takes its time: the order.
+    /// Books at a node, and waits until that has asked the provider, which is slow: the order.
     async fn accepted_and_under_way(&mut self, at: usize) -> Result<String, String> {
         let asked = async || self.house.journal().await["asked"]["authorize"].as_u64();
         let before = asked().await;

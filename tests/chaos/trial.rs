@@ -174,6 +174,9 @@ impl Trial {
         if self.plan.mutation.is_some() {
             return 0;
         }
+        for complaint in house.complaints() {
+            figures.wrong("logs", complaint);
+        }
         match see_what_is_planted(&mut evidence).await {
             Ok(seen) => seen,
             Err(blind) => {

@@ -3,8 +3,9 @@
 /// Flights with more seats gone than they have, whose seats are not those of their orders, or that
 /// are kept in two places; wherever they are kept, since seats move.
 pub(crate) const UNBALANCED: &str = "
-    SELECT coalesce(i.flight, h.flight) AS flight, coalesce(i.departs_on, h.departs_on)::text AS day,
-        i.capacity::int8 AS capacity, i.held::int8 AS held, i.sold::int8 AS sold,
+    SELECT coalesce(i.flight, h.flight) AS flight,
+        coalesce(i.departs_on, h.departs_on)::text AS day, i.capacity::int8 AS capacity,
+        i.held::int8 AS held, i.sold::int8 AS sold,
         coalesce(h.held, 0)::int8 AS held_by_orders, coalesce(h.sold, 0)::int8 AS sold_to_orders
     FROM (
         SELECT flight, departs_on, cabin, max(capacity) AS capacity, count(*) AS places,

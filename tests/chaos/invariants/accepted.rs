@@ -1,5 +1,5 @@
-//! I3: what was accepted is not lost. Every order that was ever shown is there, no older than it was
-//! shown, and at rest; a person has to look only where it says why.
+//! I3: what was accepted is not lost. Every order that was ever shown is there, no older than it
+//! was shown, and at rest; a person has to look only where it says why.
 
 use std::collections::BTreeMap;
 

@@ -1,5 +1,5 @@
-//! I5: what is answered again is what was answered. The stored reply of every key is, byte for byte,
-//! what its client read. Live repetitions are compared as they come, by the same measure.
+//! I5: what is answered again is what was answered. The stored reply of every key is, byte for
+//! byte, what its client read. Live repetitions are compared as they come, by the same measure.
 
 use std::collections::HashMap;
 

@@ -27,8 +27,9 @@ pub(super) async fn broken(evidence: &Evidence<'_>) -> Vec<String> {
 
 pub(super) const PLANTS: &[Plant] = &[
     Plant::Rows(
-        "UPDATE inventory SET sold = sold - 1 WHERE (flight, departs_on) = (SELECT flight, departs_on
-         FROM inventory WHERE sold > 0 ORDER BY flight, departs_on LIMIT 1)",
+        "UPDATE inventory SET sold = sold - 1 WHERE (flight, departs_on) =
+         (SELECT flight, departs_on FROM inventory WHERE sold > 0
+          ORDER BY flight, departs_on LIMIT 1)",
     ),
     Plant::Rows(
         "UPDATE seat_hold SET state = 'sold' WHERE order_id =
