@@ -16,6 +16,7 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
 use crate::chance::Chance;
+use crate::consumer::Consumer;
 use crate::figures::Figures;
 use crate::fleet::Process;
 use crate::house::{House, REGIONS};
@@ -41,6 +42,8 @@ const ORDERS_MAX: usize = 12;
 /// Everybody's books and ways.
 pub(crate) struct Crowd {
     pub(crate) ledger: Arc<Ledger>,
+    /// The program that is told what happens to their orders.
+    pub(crate) consumer: Consumer,
     travellers: Vec<Arc<Traveller>>,
     figures: Arc<Figures>,
 }
@@ -58,7 +61,8 @@ pub(crate) struct Traveller {
 impl Crowd {
     /// People of every region sign up while all is well.
     pub(crate) async fn gather(house: &House, people: usize, figures: &Arc<Figures>) -> Self {
-        let ledger = Arc::new(Ledger::default());
+        let (ledger, consumer) =
+            (Arc::new(Ledger::default()), Consumer::start(house.plan.seed).await);
         let http = Client::builder().no_proxy().timeout(ANSWER_PATIENCE).build().unwrap();
         let mut travellers = Vec::new();
         for number in 0..people {
@@ -73,9 +77,11 @@ impl Crowd {
             let token = answer.text("/data/token");
             let (ledger, figures) = (Arc::clone(&ledger), Arc::clone(figures));
             let http = http.clone();
-            travellers.push(Arc::new(Traveller { number, token, nodes, http, ledger, figures }));
+            let traveller = Traveller { number, token, nodes, http, ledger, figures };
+            consumer.trust(number, traveller.listen(&consumer.url(number)).await);
+            travellers.push(Arc::new(traveller));
         }
-        Self { ledger, travellers, figures: Arc::clone(figures) }
+        Self { ledger, consumer, travellers, figures: Arc::clone(figures) }
     }
 
     pub(crate) fn traveller(&self, number: usize) -> &Arc<Traveller> {
@@ -134,6 +140,15 @@ impl Crowd {
 }
 
 impl Traveller {
+    /// Wants to be told at an address what happens; the secret that proves it.
+    async fn listen(&self, url: &str) -> String {
+        let at = format!("http://{}/v1/webhooks", self.nodes[0].address);
+        let request = self.http.post(at).bearer_auth(&self.token).json(&json!({ "url": url }));
+        let answer = Answer::of(request.send().await.unwrap()).await.unwrap();
+        assert_eq!(answer.status, 201, "{}", answer.json());
+        answer.text("/data/secret")
+    }
+
     pub(crate) fn deed(&self, path: &str, body: Value) -> Deed {
         let (path, books) = (path.to_owned(), path == "/v1/orders");
         let (key, traveller) = (uuid::Uuid::new_v4().to_string(), self.number);

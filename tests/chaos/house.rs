@@ -3,7 +3,7 @@
 
 use std::fs::{self, File};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,6 +27,16 @@ pub(crate) const LEASE: Duration = Duration::from_millis(1500);
 pub(crate) const HOLD: Duration = Duration::from_secs(20);
 /// Connections for writing of a process: nine of them share one small server.
 const CONNECTIONS: &str = "4";
+/// Shares of calls to and from other companies that go wrong, in percent.
+pub(crate) const SUPPLIER_FAULTS: [(&str, &str, u64); 7] = [
+    ("*", "slow", 5),
+    ("*", "lost_request", 7),
+    ("*", "lost_reply", 13),
+    ("*", "error", 2),
+    ("*", "too_many", 2),
+    ("callback", "duplicate", 20),
+    ("callback", "reordered", 20),
+];
 /// Longest that the house may take to stand.
 const START_PATIENCE: Duration = Duration::from_secs(90);
 /// Pause between two looks at the counters of all processes.
@@ -91,15 +101,29 @@ fn free_port(regions: usize) -> u16 {
     port
 }
 
+/// The schema, and the keys.
+async fn prepare(scratch: &Path, database: &Database) {
+    let mut migrate = program();
+    migrate.arg("migrate").env("MERIDIAN_DATABASE_URL", database.url());
+    let mut keys = program();
+    keys.args(["keys", "--dir"]).arg(scratch.join("keys"));
+    for mut command in [migrate, keys] {
+        let output = command.output().await.unwrap();
+        assert!(output.status.success(), "{command:?}: {output:?}");
+    }
+}
+
 impl House {
     pub(crate) async fn build(plan: Plan, figures: &Arc<Figures>) -> Self {
         let name = format!("meridian-chaos-{}", uuid::Uuid::new_v4().simple());
         let scratch = Scratch { path: std::env::temp_dir().join(name), keep: false };
         fs::create_dir_all(&scratch.path).unwrap();
         let database = Arc::new(Database::start(scratch.path.join("pg")).await);
+        prepare(&scratch.path, &database).await;
         let mut sandbox = program();
         sandbox.args(["sandbox", "--listen", "127.0.0.1:0", "--hold-seconds"]);
-        sandbox.arg(HOLD.as_secs().to_string());
+        sandbox.arg(HOLD.as_secs().to_string()).arg("--fault-seed").arg(plan.seed.to_string());
+        sandbox.arg("--keys").arg(scratch.path.join("keys"));
         let log = File::create(scratch.path.join("sandbox.log")).unwrap();
         let (sandbox, suppliers) = Running::start(sandbox, log, "listening on ").await;
         let http = Client::builder().no_proxy().build().unwrap();
@@ -114,7 +138,6 @@ impl House {
             scraping: tokio::spawn(async {}).abort_handle(),
             scratch,
         };
-        house.prepare().await;
         let port = free_port(plan.regions);
         for region in 0..plan.regions {
             for process in 1..=3 {
@@ -124,21 +147,6 @@ impl House {
         house.scrape();
         assert!(house.is_up_within(START_PATIENCE).await, "the house does not stand");
         house
-    }
-
-    /// The schema, and the keys.
-    async fn prepare(&self) {
-        for args in [vec!["migrate"], vec!["keys", "--dir"]] {
-            let mut command = program();
-            command.args(&args);
-            if args.contains(&"--dir") {
-                command.arg(self.scratch.path.join("keys"));
-            } else {
-                command.env("MERIDIAN_DATABASE_URL", self.database.url());
-            }
-            let output = command.output().await.unwrap();
-            assert!(output.status.success(), "{args:?}: {output:?}");
-        }
     }
 
     /// Starts a process: the first two of a region serve, the third only works. The second leaves
@@ -193,10 +201,12 @@ impl House {
             ("--lease-ms", &LEASE.as_millis().to_string()),
             ("--payments-url", &suppliers),
             ("--airline-url", &suppliers),
+            ("--callback-url", &format!("http://{}", process.address)),
             ("--keys", keys.to_str().unwrap()),
         ] {
             args.extend([name.to_owned(), value.to_owned()]);
         }
+        args.push("--webhooks-anywhere".to_owned());
         if number == 2 {
             args.push("--no-work".to_owned());
         }
@@ -243,9 +253,9 @@ impl House {
             process.database.clear();
             process.suppliers.clear();
         }
-        self.supplier_fault(json!({"operation": "*", "mode": "slow", "rate": 0.0})).await;
-        for mode in ["lost_request", "lost_reply", "error", "too_many", "unavailable"] {
-            self.supplier_fault(json!({"operation": "*", "mode": mode, "rate": 0.0})).await;
+        for (operation, mode, _) in SUPPLIER_FAULTS {
+            let fault = json!({"operation": operation, "mode": mode, "rate": 0.0});
+            self.supplier_fault(fault).await;
         }
     }
 
@@ -254,6 +264,18 @@ impl House {
         let url = format!("{}/sandbox/faults", self.suppliers);
         let answer = self.http.post(url).json(&fault).send().await.unwrap();
         assert!(answer.status().is_success(), "{fault}: {}", answer.status());
+    }
+
+    /// What processes complained about that is our mistake: logged as an error, or a panic.
+    pub(crate) fn complaints(&self) -> Vec<String> {
+        let mut complaints = Vec::new();
+        for process in &self.processes {
+            let log = self.scratch.path.join(format!("{}.log", process.name));
+            let text = fs::read_to_string(log).unwrap();
+            let ours = text.lines().filter(|it| it.contains("ERROR") || it.contains("panicked"));
+            complaints.extend(ours.map(|line| format!("{}: {line}", process.name)));
+        }
+        complaints
     }
 
     /// What other companies were asked, and did.

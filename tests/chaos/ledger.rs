@@ -158,3 +158,19 @@ pub(crate) fn bare(id: &str) -> String {
     let number = id.rsplit('_').next().unwrap_or(id);
     number.parse::<uuid::Uuid>().map_or_else(|_| number.to_owned(), |it| it.to_string())
 }
+
+/// Tells the comparison lies that it has to see.
+pub(crate) fn check() {
+    let headers = BTreeMap::from([("location".to_owned(), "/v1/orders/1".to_owned())]);
+    let first = Answer { status: 202, headers, body: b"{}".to_vec(), retry_after: None };
+    let other_header = BTreeMap::from([("location".to_owned(), "/v1/orders/2".to_owned())]);
+    assert_eq!(difference(&first, &first.clone()), None);
+    for lie in [
+        Answer { status: 201, ..first.clone() },
+        Answer { headers: other_header, ..first.clone() },
+        Answer { headers: BTreeMap::new(), ..first.clone() },
+        Answer { body: b"{} ".to_vec(), ..first.clone() },
+    ] {
+        assert!(difference(&first, &lie).is_some(), "{lie:?} is not seen");
+    }
+}

@@ -12,6 +12,7 @@
 #![expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "so are counters")]
 
 mod chance;
+mod consumer;
 mod crowd;
 mod database;
 mod figures;
@@ -122,6 +123,7 @@ fn main() -> ExitCode {
         return runtime.block_on(node::run(mutation, args));
     }
     wire::check();
+    ledger::check();
     schedule::check();
     let wish = wish();
     if let Some(number) = wish.plan {

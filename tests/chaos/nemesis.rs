@@ -9,14 +9,11 @@ use tokio::task::JoinSet;
 use crate::chance::Chance;
 use crate::figures::Figures;
 use crate::fleet::{Order, Process};
-use crate::house::{House, REGIONS};
+use crate::house::{House, REGIONS, SUPPLIER_FAULTS};
 use crate::proxy::{Link, Toxics, Weather};
 use crate::schedule::{Action, Kind, To, Way};
 use crate::wire::Sender;
 
-/// Shares of calls to other companies that go wrong, in percent: each a little more or less.
-const SUPPLIER_FAULTS: [(&str, u64); 5] =
-    [("slow", 5), ("lost_request", 7), ("lost_reply", 13), ("error", 2), ("too_many", 2)];
 /// How slow a slow company is: longer than a lease.
 const SLOW_MS: u64 = 2500;
 
@@ -33,9 +30,9 @@ impl Nemesis {
     /// Other companies misbehave from now on.
     pub(crate) async fn new(house: &House, figures: &Arc<Figures>) -> Self {
         let mut chance = Chance::of(house.plan.seed, 2);
-        for (mode, percent) in SUPPLIER_FAULTS {
+        for (operation, mode, percent) in SUPPLIER_FAULTS {
             let rate = (percent * 10 + chance.next() % 11) as f64 / 1000.0;
-            let fault = json!({"operation": "*", "mode": mode, "rate": rate, "ms": SLOW_MS});
+            let fault = json!({"operation": operation, "mode": mode, "rate": rate, "ms": SLOW_MS});
             house.supplier_fault(fault).await;
         }
         Self {

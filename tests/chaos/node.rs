@@ -10,6 +10,7 @@ use meridian::config::{Cli, Command, NodeArgs};
 use meridian::node::{Node, NodeConfig, World};
 use meridian::privacy::keys::Keys;
 use meridian::store::StoreConfig;
+use meridian::webhooks::guard::Reach;
 use meridian_regions::Registry;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -40,8 +41,8 @@ impl Mutation {
     /// Invariants of which at least one has to be seen broken.
     pub(crate) fn breaks(self) -> &'static [&'static str] {
         match self {
-            Self::NoFence => &["I1", "I4", "I6"],
-            Self::FreshKeys => &["I2", "I4"],
+            Self::NoFence => &["I1", "I6"],
+            Self::FreshKeys => &["I2"],
         }
     }
 
@@ -93,6 +94,8 @@ fn prepare(args: &NodeArgs, work: bool) -> (World, NodeConfig) {
     let config = NodeConfig {
         work,
         lease: Duration::from_millis(args.lease_ms),
+        callbacks: args.callback_url.clone().unwrap(),
+        reach: Reach::Anywhere,
         ..NodeConfig::new(region, store, keys, &args.payments_url)
     };
     (world, config)

@@ -150,7 +150,9 @@ impl Trial {
             None => REST_PATIENCE,
         };
         let rested = until(patience, || async { under_way(&rows).await == 0 }).await;
-        figures.say(&format!("at rest: {rested}"));
+        crowd.consumer.behave();
+        let told = until(patience, || everything_is_told(&rows)).await;
+        figures.say(&format!("at rest: {rested}, everything is told: {told}"));
         crowd.replay_all().await;
     }
 
@@ -158,7 +160,8 @@ impl Trial {
     async fn judge(&self, house: &House, crowd: &Crowd, figures: &Figures) -> usize {
         let rows = house.database.look().await;
         let journal = house.journal().await;
-        let mut evidence = Evidence { rows: &rows, journal, ledger: &crowd.ledger };
+        let (ledger, heard) = (&crowd.ledger, crowd.consumer.heard());
+        let mut evidence = Evidence { rows: &rows, journal, ledger, heard };
         for invariant in Invariant::ALL {
             for words in invariant.broken(&evidence).await {
                 figures.wrong(invariant.name(), words);
@@ -170,6 +173,9 @@ impl Trial {
         }
         if self.plan.mutation.is_some() {
             return 0;
+        }
+        for complaint in house.complaints() {
+            figures.wrong("logs", complaint);
         }
         match see_what_is_planted(&mut evidence).await {
             Ok(seen) => seen,
@@ -192,7 +198,9 @@ impl Trial {
         let states: BTreeMap<String, i64> =
             states.iter().map(|row| (row.get(0), row.get(1))).collect();
         let journal = house.journal().await;
-        let evidence = Evidence { rows: &rows, journal, ledger: &crowd.ledger };
+        let (ledger, heard) = (&crowd.ledger, crowd.consumer.heard());
+        let told = (heard.events.len(), heard.again());
+        let evidence = Evidence { rows: &rows, journal, ledger, heard };
         let refused_yet_done = crate::invariants::refused_yet_done(&evidence).await;
         let lost: Vec<(u64, u64)> =
             house.processes.iter().map(|it| it.database.commits_lost()).collect();
@@ -216,6 +224,8 @@ impl Trial {
                 "commit_requests_lost": lost.iter().map(|it| it.0).sum::<u64>(),
                 "commit_replies_lost": lost.iter().map(|it| it.1).sum::<u64>(),
                 "refused_yet_done": refused_yet_done,
+                "events_told": told.0,
+                "told_again": told.1,
                 "lies_seen": lies_seen,
                 "orders": states,
             }),
@@ -223,9 +233,23 @@ impl Trial {
     }
 }
 
-/// Orders that a machine still has something to do about.
+/// Orders that a machine still has something to do about, or soon has: a hold lapses.
 async fn under_way(rows: &Rows) -> usize {
     let states = rows.texts("SELECT state FROM orders").await;
-    let moves = |state: &&String| state.parse::<State>().is_ok_and(State::works);
+    let moves = |state: &&String| {
+        state.parse::<State>().is_ok_and(|state| state.works() || state == State::Held)
+    };
     states.iter().filter(moves).count()
+}
+
+/// Whether nothing waits to be told any more. What waits for its next try waits no longer: minutes
+/// and hours pass at once.
+async fn everything_is_told(rows: &Rows) -> bool {
+    rows.run(
+        "UPDATE webhook_delivery SET due_at = now() WHERE state = 'pending' AND due_at > now()",
+    )
+    .await;
+    let waits = "SELECT (SELECT count(*) FROM outbox)
+        + (SELECT count(*) FROM webhook_delivery WHERE state = 'pending')";
+    rows.count(waits).await == 0
 }

@@ -89,6 +89,33 @@ async fn a_message_torn_anywhere_leaves_no_half_order() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_bad_link_only_takes_longer() {
+    let (lab, link) = house().await;
+    let ada = Person::berliner(&lab).await;
+    let offer = an_offer(&lab).await;
+    let fair = Toxics::default();
+    let late = Toxics::late(Duration::from_millis(60), Duration::from_millis(20));
+    for (toxics, least) in [
+        (fair, Duration::ZERO),
+        (late, Duration::from_millis(240)),
+        (Toxics { bytes_per_second: Some(8000), ..fair }, Duration::from_millis(240)),
+        (Toxics { slice: Some(40), ..fair }, Duration::from_millis(60)),
+        (Toxics { slow_close: Duration::from_secs(1), ..fair }, Duration::ZERO),
+    ] {
+        link.set(Weather { to_server: toxics, to_client: toxics, down: false });
+        let began = Clock::instant();
+        book_at_last(&ada, &new_key(), &hold(&offer)).await;
+        assert!(began.elapsed() >= least, "{toxics:?} took {:?}", began.elapsed());
+    }
+    link.set(Weather { down: true, ..Weather::default() });
+    let refused = ada.book(&new_key(), &hold(&offer)).await.refuses(503, "unavailable");
+    assert_eq!(refused.header("retry-after"), Some("1"));
+    link.clear();
+    book_at_last(&ada, &new_key(), &hold(&offer)).await;
+    assert_eq!(orders(&lab).await, 6);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn row_25_half_open_connections_are_given_up() {
     let (lab, link) = house().await;
     let ada = Person::berliner(&lab).await;

@@ -125,10 +125,7 @@ impl Situation {
         match call {
             Call::Price => match reason {
                 // Whoever asked before may have reserved the money and died before saying so.
-                Reason::PriceChanged(_) => Next::Ask(Call::CloseAuthorization {
-                    asked_as: format!("authorize:{}", self.version),
-                    moved: Some(reason),
-                }),
+                Reason::PriceChanged(_) => self.close_authorization(Some(reason)),
                 _ => self.pay(),
             },
             Call::Authorize { .. } => self.fail(self.declined(), code),

@@ -273,6 +273,12 @@ pub enum DisruptionEnd {
     Drop,
 }
 
+/// The step whose key asks for a reservation. Written once: what closes the question must say the
+/// very same.
+fn authorization_step(version: i64) -> String {
+    format!("authorize:{version}")
+}
+
 impl Call {
     /// The step that is the call's key behind the order's id; `None` where nothing is done.
     ///
@@ -283,7 +289,7 @@ impl Call {
         let version = order.version;
         Some(match self {
             Self::Price | Self::Authorization { .. } | Self::AirlineChange => return None,
-            Self::Authorize { .. } => format!("authorize:{version}"),
+            Self::Authorize { .. } => authorization_step(version),
             Self::CloseAuthorization { asked_as, .. } => asked_as.clone(),
             Self::Hold | Self::Book | Self::CloseBooking { .. } => "book".to_owned(),
             Self::Confirm => "confirm".to_owned(),

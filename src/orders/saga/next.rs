@@ -1,6 +1,8 @@
 //! What is asked or written about an order that was just read.
 
-use super::{Call, Next, PaymentState, REFUSALS_MAX, RETENTION, Situation};
+use super::{
+    Call, Next, PaymentState, REFUSALS_MAX, RETENTION, Reason, Situation, authorization_step,
+};
 use crate::domain::order::{OrderKind, State, Trigger};
 
 impl Situation {
@@ -62,7 +64,7 @@ impl Situation {
     fn begin_pending(&self) -> Next {
         match (self.kind, self.overdue()) {
             (OrderKind::Instant, false) => Next::Ask(Call::Price),
-            (OrderKind::Instant, true) => self.close_authorization(self.version),
+            (OrderKind::Instant, true) => self.close_authorization(None),
             (OrderKind::Hold, false) => Next::Ask(Call::Hold),
             (OrderKind::Hold, true) => Next::Ask(Call::CloseBooking { hold: true }),
         }
@@ -72,7 +74,7 @@ impl Situation {
         if self.paying {
             // Also beyond the time to pay: what was asked must be known before the seats go.
             return if self.overdue() {
-                self.close_authorization(self.version)
+                self.close_authorization(None)
             } else {
                 Next::Ask(Call::Authorize { amount_minor: self.total.amount_minor })
             };
@@ -112,7 +114,7 @@ impl Situation {
             _ if change.extra_minor == 0 => Next::Ask(Call::Change),
             Some(payment) if payment.state == PaymentState::Reserved => Next::Ask(Call::Change),
             Some(_) => self.begin_customer(),
-            None if self.overdue() => self.close_authorization(self.version),
+            None if self.overdue() => self.close_authorization(None),
             None => Next::Ask(Call::Authorize { amount_minor: change.extra_minor }),
         }
     }
@@ -157,9 +159,10 @@ impl Situation {
         (amount_minor > 0).then_some(Next::Ask(Call::Refund { position, amount_minor }))
     }
 
-    fn close_authorization(&self, version: i64) -> Next {
-        let asked_as = format!("authorize:{version}");
-        Next::Ask(Call::CloseAuthorization { asked_as, moved: None })
+    /// Settles whether the reservation that this version asks for was made.
+    pub(super) fn close_authorization(&self, moved: Option<Reason>) -> Next {
+        let asked_as = authorization_step(self.version);
+        Next::Ask(Call::CloseAuthorization { asked_as, moved })
     }
 
     /// The airline knows that it is cancelled: what becomes of the money.

@@ -16,6 +16,7 @@ pub(crate) use replays::refused_yet_done;
 
 use serde_json::Value;
 
+use crate::consumer::Heard;
 use crate::ledger::Ledger;
 use crate::rows::Rows;
 
@@ -24,6 +25,7 @@ pub(crate) struct Evidence<'a> {
     pub(crate) rows: &'a Rows,
     pub(crate) journal: Value,
     pub(crate) ledger: &'a Ledger,
+    pub(crate) heard: Heard,
 }
 
 /// A lie that an invariant has to see.
@@ -32,6 +34,8 @@ pub(crate) enum Plant {
     Rows(&'static str),
     /// In the journal of the other companies; false where there is nothing to lie about.
     Journal(fn(&mut Value) -> bool),
+    /// In what others were told.
+    Heard(fn(&mut Heard) -> bool),
 }
 
 /// The invariants by name.
@@ -101,15 +105,16 @@ pub(crate) async fn see_what_is_planted(evidence: &mut Evidence<'_>) -> Result<u
     for invariant in Invariant::ALL {
         let before = invariant.broken(evidence).await.len();
         for (number, plant) in invariant.plants().iter().enumerate() {
-            let truth = evidence.journal.clone();
+            let truth = (evidence.journal.clone(), evidence.heard.clone());
             evidence.rows.run("BEGIN").await;
             let planted = match plant {
                 Plant::Rows(lie) => evidence.rows.changed(lie).await > 0,
                 Plant::Journal(lie) => lie(&mut evidence.journal),
+                Plant::Heard(lie) => lie(&mut evidence.heard),
             };
             let found = invariant.broken(evidence).await.len();
             evidence.rows.run("ROLLBACK").await;
-            evidence.journal = truth;
+            (evidence.journal, evidence.heard) = truth;
             if !planted || found <= before {
                 return Err(format!(
                     "lie {number} of {}: planted {planted}, {found} found, {before} before",
