@@ -16,11 +16,13 @@ pub struct Clock {
 }
 
 impl Clock {
-    /// The wall clock, in UTC.
+    /// The wall clock, in UTC, to the microsecond: as the database keeps it, so that what is told
+    /// first is what is read later.
     #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the clock")]
     pub fn now(&self) -> Timestamp {
         let offset = SignedDuration::from_secs(self.offset_seconds.load(Ordering::Relaxed));
-        Timestamp::now() + offset
+        let now = Timestamp::now() + offset;
+        Timestamp::from_microsecond(now.as_microsecond()).unwrap_or(now)
     }
 
     /// Moves the wall clock of every clone; for stories that need tomorrow.

@@ -15,6 +15,7 @@ use crate::clock::{Clock, Deadline};
 use crate::http::serve::HEAD_PATIENCE;
 use crate::http::{self, Api, Rooms};
 use crate::orders::driver::Driver;
+use crate::orders::quoting::Quotes;
 use crate::orders::{LEASE, Orders};
 use crate::places::PlaceIndex;
 use crate::privacy::keys::Keys;
@@ -190,12 +191,11 @@ impl Node {
             stop_serving.clone(),
         ));
         let worker = config.work.then(|| {
-            let callback = |path| Some(format!("{}{path}", config.callbacks));
-            let (payments, airline) = (callback(PAYMENTS_CALLBACK), callback(AIRLINE_CALLBACK));
+            let callback = format!("{}{PAYMENTS_CALLBACK}", config.callbacks);
             let driver = Driver {
                 orders: api.orders.clone(),
-                payments: Arc::new(HttpPayments::new(&config.payments, payments)),
-                airline: Arc::new(HttpAirline::new(&config.airline, airline)),
+                payments: Arc::new(HttpPayments::new(&config.payments, Some(callback))),
+                airline: Arc::clone(&api.quotes.airline),
             };
             let (home, look_every) = (config.region, config.look_every);
             let (relay, deliverer) = tellers(&api, &config);
@@ -247,21 +247,22 @@ fn api(world: &World, config: &NodeConfig, store: Store, dispatch: Dispatch) -> 
         clock: world.clock.clone(),
     };
     let webhook_store = store.clone();
+    let travellers = Travellers::new(store.clone(), keys.clone(), region, registry);
+    let (node, lease) = (config.name.clone(), config.lease);
+    let orders =
+        Orders { store: store.clone(), finder: finder.clone(), keys, dispatch, node, lease };
+    // Who quotes and who drives share one gate to the airlines.
+    let callback = format!("{}{AIRLINE_CALLBACK}", config.callbacks);
+    let airline = Arc::new(HttpAirline::new(&config.airline, Some(callback)));
     Api::new(Rooms {
         region,
         registry,
-        store: store.clone(),
-        finder: finder.clone(),
+        store,
+        finder,
         places: Arc::clone(&world.places),
-        travellers: Travellers::new(store.clone(), keys.clone(), region, registry),
-        orders: Orders {
-            store,
-            finder,
-            keys,
-            dispatch,
-            node: config.name.clone(),
-            lease: config.lease,
-        },
+        travellers,
+        quotes: Quotes { orders: orders.clone(), airline },
+        orders,
         webhooks: Webhooks { store: webhook_store, keys: config.keys.clone(), reach: config.reach },
         draining: AtomicBool::new(false),
         page_origins: config.page_origins.clone(),

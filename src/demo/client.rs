@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use meridian_geo_routing::{Subnet, ask};
 use meridian_regions::{RegionId, Registry};
+use reqwest::header::IF_MATCH;
 use reqwest::{Client, Method, Response, StatusCode};
 use serde_json::{Value, json};
 
@@ -125,11 +126,17 @@ impl Traveller {
         Ok(expect(response, StatusCode::ACCEPTED).await?["data"].take())
     }
 
-    /// Cancels an order.
+    /// Asks what cancelling an order gives back, and cancels it.
     pub async fn cancel(&self, key: &str, order: &str) -> Result<Value, Failed> {
-        let path = format!("/v1/orders/{order}/cancel");
-        let response = self.personal(Method::POST, &path, Some(key), &Value::Null).await?;
-        Ok(expect(response, StatusCode::ACCEPTED).await?["data"].take())
+        let (path, body) = ("/v1/order-cancellations", json!({ "order_id": order }));
+        let asked = self.personal(Method::POST, path, None, &body).await?;
+        let quote = expect(asked, StatusCode::CREATED).await?["data"].take();
+        let text = |field: &str| quote[field].as_str().unwrap_or_default();
+        let url = format!("{}{path}/{}/confirm", self.home.endpoints.api, text("id"));
+        let request = self.http.post(url).bearer_auth(&self.token);
+        let request = request.header(IF_MATCH, text("order_etag")).header("idempotency-key", key);
+        let confirmed = request.send().await.map_err(down)?;
+        Ok(expect(confirmed, StatusCode::ACCEPTED).await?["data"].take())
     }
 
     /// Waits until an order is in one of some states, or in one that it will not leave.

@@ -18,6 +18,10 @@ pub trait Kind {
 pub enum Traveller {}
 /// A booking.
 pub enum Order {}
+/// A quote for cancelling a booking.
+pub enum Cancellation {}
+/// A quote for changing a booking.
+pub enum Change {}
 /// Where a traveller wants to be told what happens.
 pub enum Endpoint {}
 
@@ -29,6 +33,14 @@ impl Kind for Order {
     const PREFIX: &'static str = "ord";
 }
 
+impl Kind for Cancellation {
+    const PREFIX: &'static str = "orc";
+}
+
+impl Kind for Change {
+    const PREFIX: &'static str = "och";
+}
+
 impl Kind for Endpoint {
     const PREFIX: &'static str = "whe";
 }
@@ -37,6 +49,10 @@ impl Kind for Endpoint {
 pub type TravellerId = PersonalId<Traveller>;
 /// The id of an order.
 pub type OrderId = PersonalId<Order>;
+/// The id of a quote for a cancellation.
+pub type CancellationId = PersonalId<Cancellation>;
+/// The id of a quote for a change.
+pub type ChangeId = PersonalId<Change>;
 /// The id of a webhook endpoint.
 pub type EndpointId = PersonalId<Endpoint>;
 

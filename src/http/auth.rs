@@ -8,6 +8,7 @@ use http::{HeaderMap, HeaderValue, Method};
 use super::Api;
 use super::access::misdirected;
 use super::problem::{Code, Problem};
+use crate::orders::Asker;
 use crate::store::travellers::Session;
 
 /// The page's cookie; the prefix makes browsers insist on Secure, Path=/ and no Domain.
@@ -87,6 +88,13 @@ pub struct Traveller {
     pub session: Session,
     /// The token.
     pub token: String,
+}
+
+impl Traveller {
+    /// Who asks, for the orders.
+    pub fn asker(&self) -> Asker<'_> {
+        Asker { session: &self.session, token: &self.token }
+    }
 }
 
 impl FromRequestParts<Api> for Traveller {

@@ -135,6 +135,21 @@ impl<S: Send + Sync> FromRequestParts<S> for IdempotencyKey {
     }
 }
 
+/// The client's idempotency key, where it may be left out.
+pub struct OptionalKey(pub Option<String>);
+
+impl<S: Send + Sync> FromRequestParts<S> for OptionalKey {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        if !parts.headers.contains_key("idempotency-key") {
+            return Ok(Self(None));
+        }
+        let IdempotencyKey(key) = IdempotencyKey::from_request_parts(parts, state).await?;
+        Ok(Self(Some(key)))
+    }
+}
+
 /// The envelope of one thing.
 #[derive(Serialize, ToSchema)]
 pub struct Data<T> {
@@ -156,4 +171,14 @@ pub struct List<T> {
 pub struct ListMeta {
     /// Most things of one answer.
     pub limit: usize,
+    /// Where the next page begins, if there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub after: Option<String>,
+}
+
+impl ListMeta {
+    /// About a list that is whole.
+    pub fn whole(limit: usize) -> Self {
+        Self { limit, after: None }
+    }
 }

@@ -6,6 +6,7 @@ pub mod access;
 pub mod auth;
 pub mod body;
 pub mod callbacks;
+pub mod condition;
 pub mod health;
 pub mod layers;
 pub mod offers;
@@ -13,6 +14,8 @@ pub mod orders;
 pub mod payments;
 pub mod places;
 pub mod problem;
+pub mod quotes;
+mod refusals;
 pub mod request_id;
 pub mod residence;
 pub mod serve;
@@ -43,12 +46,15 @@ use utoipa_axum::routes;
 use self::problem::Problem;
 use crate::domain::ids::{Kind, PersonalId};
 use crate::orders::Orders;
+use crate::orders::quoting::Quotes;
 use crate::places::PlaceIndex;
 use crate::search::Finder;
 use crate::store::Store;
 use crate::travellers::Travellers;
 use crate::webhooks::Webhooks;
 
+/// Version of the API: the day on which it was last changed in a way that others notice.
+pub const VERSION: &str = "2026-11-01";
 /// Largest body of a request.
 pub const BODY_BYTES_MAX: usize = 64 * 1024;
 /// Longest that any request may take.
@@ -74,6 +80,8 @@ pub struct Rooms {
     pub travellers: Travellers,
     /// Orders at home here.
     pub orders: Orders,
+    /// What cancelling and changing them would cost.
+    pub quotes: Quotes,
     /// Webhooks of travellers at home here.
     pub webhooks: Webhooks,
     /// Set while the node says good-bye: ready no more, still answering.
@@ -112,7 +120,7 @@ impl Deref for Api {
                    ask `GET /v1/residence` first, then talk to that region. A request that reaches \
                    another region is answered 421 with the way home. Schedules, carriers and \
                    prices are synthetic.",
-    version = "2026-11-01"
+    version = VERSION
 ))]
 struct Document;
 
@@ -132,7 +140,13 @@ fn described() -> OpenApiRouter<Api> {
         .routes(routes!(orders::list, orders::book))
         .routes(routes!(orders::order))
         .routes(routes!(orders::events))
-        .routes(routes!(orders::cancel))
+        .routes(routes!(orders::accept_airline_change))
+        .routes(routes!(quotes::quote_cancellation))
+        .routes(routes!(quotes::cancellation))
+        .routes(routes!(quotes::confirm_cancellation))
+        .routes(routes!(quotes::quote_change))
+        .routes(routes!(quotes::change))
+        .routes(routes!(quotes::confirm_change))
         .routes(routes!(payments::pay))
         .routes(routes!(callbacks::payments))
         .routes(routes!(callbacks::airline))
@@ -190,6 +204,8 @@ fn cors(api: &Api) -> CorsLayer {
         .allow_headers([
             http::header::AUTHORIZATION,
             CONTENT_TYPE,
+            http::header::IF_MATCH,
+            http::header::IF_NONE_MATCH,
             name("idempotency-key"),
             name("meridian-home"),
             name("meridian-subject"),
@@ -197,6 +213,8 @@ fn cors(api: &Api) -> CorsLayer {
             name("traceparent"),
         ])
         .expose_headers([
+            http::header::ETAG,
+            http::header::LINK,
             http::header::LOCATION,
             http::header::RETRY_AFTER,
             name("idempotent-replayed"),

@@ -1,23 +1,28 @@
-//! Booking, looking, cancelling.
+//! Booking, looking, taking what the airline changed.
+
+use std::num::NonZeroU8;
 
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
-use http::header::{CONTENT_TYPE, ETAG, LOCATION};
-use http::{HeaderName, StatusCode};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, LINK, LOCATION};
+use http::{HeaderName, HeaderValue, StatusCode};
 use jiff::civil::Date;
 use serde::Deserialize;
-use utoipa::ToSchema;
+use serde_json::Value;
+use utoipa::{IntoParams, ToSchema};
 
-use super::Api;
 use super::auth::{Bearer, Traveller, not_signed_in};
-use super::body::{Data, IdempotencyKey, List, ListMeta, Strict};
-use super::problem::{FieldError, Problem, ProblemDetails};
+use super::body::{Data, IdempotencyKey, List, ListMeta, Query, Strict};
+use super::condition::{IfMatch, IfNoneMatch};
+use super::problem::{FieldError, PROBLEM_JSON, Problem, ProblemDetails};
+use super::{Api, VERSION};
 use crate::domain::order::OrderKind;
 use crate::domain::traveller::{Name, Passenger, Pii};
 use crate::orders::idempotency::{Answer, Request};
-use crate::orders::view::{EventView, OrderView};
-use crate::orders::{Booking, LIST_MAX};
+use crate::orders::paging::{Cursor, LIMIT, LIMIT_MAX, Page};
+use crate::orders::view::{EventView, OrderView, order_etag};
+use crate::orders::{Booking, Refusal};
 use crate::store::orders::Mine;
 use crate::store::uncut;
 
@@ -135,15 +140,53 @@ fn passenger(
     Some(Passenger { given_name: given.ok()?, family_name: family.ok()?, born_on: born? })
 }
 
+/// What a request is recognised by when it comes again.
+pub(super) fn request(key: &str, route: &str, seen: Option<&IfMatch>, body: &Value) -> Request {
+    Request::new(key, [VERSION, route, seen.map_or("", |seen| seen.text.as_str())], body)
+}
+
 /// The stored bytes, with the headers that belong to them.
 pub(super) fn answer(answer: Answer) -> Response {
     let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::ACCEPTED);
-    let headers = [(CONTENT_TYPE, "application/json".to_owned()), (LOCATION, answer.location)];
-    let mut response = (status, headers, answer.body).into_response();
+    let mut response = (status, answer.body).into_response();
+    let headers = response.headers_mut();
+    let refused = status.is_client_error();
+    let kind = if refused { PROBLEM_JSON } else { "application/json" };
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    if refused {
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
+    if let Ok(location) = HeaderValue::from_str(&answer.location)
+        && !answer.location.is_empty()
+    {
+        headers.insert(LOCATION, location);
+    }
     if answer.replayed {
-        response.headers_mut().insert(REPLAYED, http::HeaderValue::from_static("true"));
+        headers.insert(REPLAYED, HeaderValue::from_static("true"));
     }
     response
+}
+
+/// The answer to a request with a key. What is refused for good is what the key stands for from now
+/// on; should that not be written, it is still what is answered now.
+pub(super) async fn settle(
+    api: &Api,
+    traveller: &Traveller,
+    request: &Request,
+    outcome: Result<Answer, Refusal>,
+) -> Result<Response, Problem> {
+    let refusal = match outcome {
+        Ok(done) => return Ok(answer(done)),
+        Err(refusal) if refusal.is_final() => refusal,
+        Err(refusal) => return Err(refusal.into()),
+    };
+    let problem = Problem::from(refusal);
+    let (status, body) = problem.rendered();
+    match api.orders.refuse_for_good(&traveller.session, request, status, body).await {
+        Ok(stored) => Ok(answer(stored)),
+        Err(Refusal::Store(_)) => Err(problem),
+        Err(other) => Err(other.into()),
+    }
 }
 
 /// Books an offer. The answer is 202: the order is accepted and will not be lost; its `Location`
@@ -161,42 +204,98 @@ pub async fn book(
 ) -> Result<Response, Problem> {
     let today = api.finder.clock.now().to_zoned(jiff::tz::TimeZone::UTC).date();
     let booking = value.parse(today)?;
-    let request = Request::new(&key, "POST /v1/orders", &raw);
-    let orders = api.orders.clone();
-    let work = async move { orders.accept(&traveller.session, &request, booking).await };
-    Ok(answer(uncut(work).await?))
+    let request = request(&key, "POST /v1/orders", None, &raw);
+    let work = async move {
+        let done = api.orders.accept(&traveller.session, &request, booking).await;
+        settle(&api, &traveller, &request, done).await
+    };
+    uncut(work).await
 }
 
-/// One's own orders, newest first.
-#[utoipa::path(get, path = "/v1/orders", tag = "orders",
-    responses((status = 200, body = List<OrderView>), (status = 401, body = ProblemDetails)))]
+/// Which part of one's own orders.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct ListQuery {
+    /// How many at most: 1 to 200, 50 unless told otherwise.
+    limit: Option<u16>,
+    /// `meta.after` of the page before, to go on behind it; with the same other parameters.
+    after: Option<String>,
+    /// Only orders in this state.
+    state: Option<String>,
+}
+
+impl ListQuery {
+    fn parse(&self, api: &Api, traveller: &Traveller) -> Result<Page, Problem> {
+        let limit = match self.limit {
+            None => Some(LIMIT),
+            Some(limit) => {
+                u8::try_from(limit).ok().filter(|it| *it <= LIMIT_MAX).and_then(NonZeroU8::new)
+            }
+        };
+        let limit = limit.ok_or_else(|| Problem::field("limit", "1 to 200"))?;
+        let state = self.state.as_deref().map(str::parse).transpose().map_err(|_| {
+            Problem::field("state", "a state of an order; docs/orders.md lists them")
+        })?;
+        let after = self.after.as_deref().map(|text| {
+            let (key, traveller) = (&api.finder.key, traveller.session.traveller);
+            Cursor::open(text, key, traveller, state).ok_or_else(|| {
+                let detail = "`meta.after` of a page of this very list, with the same parameters";
+                Problem::field("after", detail)
+            })
+        });
+        Ok(Page { limit, state, after: after.transpose()? })
+    }
+
+    /// The same list, behind a place.
+    fn next(&self, page: &Page, after: &str) -> String {
+        let state = self.state.as_ref().map_or(String::new(), |state| format!("&state={state}"));
+        format!("</v1/orders?limit={}{state}&after={after}>; rel=\"next\"", page.limit)
+    }
+}
+
+/// One's own orders, newest first, a page at a time. `Link` (RFC 8288) leads to the next page.
+#[utoipa::path(get, path = "/v1/orders", tag = "orders", params(ListQuery),
+    responses((status = 200, body = List<OrderView>), (status = 401, body = ProblemDetails),
+        (status = 422, body = ProblemDetails)))]
 pub async fn list(
     State(api): State<Api>,
     traveller: Traveller,
-) -> Result<Json<List<OrderView>>, Problem> {
-    let rows = api.orders.list(&traveller.session).await?;
-    let data = rows.into_iter().map(OrderView::from).collect();
-    Ok(Json(List {
-        data,
-        meta: ListMeta { limit: usize::try_from(LIST_MAX).expect("a small number") },
-    }))
+    Query(query): Query<ListQuery>,
+) -> Result<Response, Problem> {
+    let page = query.parse(&api, &traveller)?;
+    let (rows, next) = api.orders.list(&traveller.session, &page).await?;
+    let data: Vec<OrderView> = rows.into_iter().map(|row| api.orders.view(row)).collect();
+    let after =
+        next.map(|cursor| cursor.seal(&api.finder.key, traveller.session.traveller, page.state));
+    let link = after.as_deref().map(|after| query.next(&page, after));
+    let meta = ListMeta { limit: usize::from(page.limit.get()), after };
+    let mut response = Json(List { data, meta }).into_response();
+    if let Some(link) = link.and_then(|link| HeaderValue::from_str(&link).ok()) {
+        response.headers_mut().insert(LINK, link);
+    }
+    Ok(response)
 }
 
 /// One order.
 #[utoipa::path(get, path = "/v1/orders/{id}", tag = "orders",
     params(("id" = String, Path, description = "The order's id")),
-    responses((status = 200, body = Data<OrderView>), (status = 404, body = ProblemDetails),
-        (status = 421, body = ProblemDetails)))]
+    responses((status = 200, body = Data<OrderView>), (status = 304),
+        (status = 404, body = ProblemDetails), (status = 421, body = ProblemDetails)))]
 pub async fn order(
     State(api): State<Api>,
     Path(id): Path<String>,
+    seen: IfNoneMatch,
     Bearer(token): Bearer,
 ) -> Result<Response, Problem> {
     let id = api.id_here(&id)?;
     match api.orders.get(id, &token).await? {
         Mine::Found(row) => {
-            let tag = format!("\"order-{}\"", row.version);
-            Ok(([(ETAG, tag)], Json(Data { data: OrderView::from(row) })).into_response())
+            let tag = order_etag(row.version);
+            if let Some(unchanged) = seen.unchanged(&tag) {
+                return Ok(unchanged.into_response());
+            }
+            Ok(([(ETAG, tag)], Json(Data { data: api.orders.view(row) })).into_response())
         }
         Mine::NotFound => Err(Problem::not_found()),
         Mine::NoSession => Err(not_signed_in(&api, &token).await),
@@ -216,26 +315,32 @@ pub async fn events(
     let rows = api.orders.events(&traveller.session, id).await?;
     let data: Vec<EventView> = rows.into_iter().map(EventView::from).collect();
     let limit = data.len();
-    Ok(Json(List { data, meta: ListMeta { limit } }))
+    Ok(Json(List { data, meta: ListMeta::whole(limit) }))
 }
 
-/// Cancels a held or a ticketed order; money goes back as it came.
-#[utoipa::path(post, path = "/v1/orders/{id}/cancel", tag = "orders",
+/// Takes what the airline changed by itself, as `airline_change` shows it.
+#[utoipa::path(post, path = "/v1/orders/{id}/airline-change/accept", tag = "orders",
     params(("id" = String, Path, description = "The order's id"),
-        ("idempotency-key" = String, Header, description = "One UUID for each cancellation")),
+        ("if-match" = String, Header, description = "The order's ETag"),
+        ("idempotency-key" = String, Header, description = "One UUID for each acceptance")),
     responses((status = 202, body = Data<OrderView>), (status = 404, body = ProblemDetails),
-        (status = 409, body = ProblemDetails)))]
-pub async fn cancel(
+        (status = 409, body = ProblemDetails), (status = 412, body = ProblemDetails),
+        (status = 428, body = ProblemDetails)))]
+pub async fn accept_airline_change(
     State(api): State<Api>,
     Path(id): Path<String>,
     IdempotencyKey(key): IdempotencyKey,
+    seen: IfMatch,
     traveller: Traveller,
 ) -> Result<Response, Problem> {
     let id = api.id_here(&id)?;
     let body = serde_json::json!({ "order_id": id.uuid() });
-    let request = Request::new(&key, "POST /v1/orders/{id}/cancel", &body);
-    let orders = api.orders.clone();
-    let work =
-        async move { orders.cancel(&traveller.session, &request, &traveller.token, id).await };
-    Ok(answer(uncut(work).await?))
+    let route = "POST /v1/orders/{id}/airline-change/accept";
+    let request = request(&key, route, Some(&seen), &body);
+    let work = async move {
+        let asker = traveller.asker();
+        let done = api.orders.accept_airline_change(&asker, &request, id, &seen.versions).await;
+        settle(&api, &traveller, &request, done).await
+    };
+    uncut(work).await
 }

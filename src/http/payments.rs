@@ -8,9 +8,8 @@ use utoipa::ToSchema;
 use super::Api;
 use super::auth::Traveller;
 use super::body::{Data, IdempotencyKey, Strict};
-use super::orders::{PaymentMethod, answer};
+use super::orders::{PaymentMethod, request, settle};
 use super::problem::{Problem, ProblemDetails};
-use crate::orders::idempotency::Request;
 use crate::orders::view::OrderView;
 use crate::store::uncut;
 
@@ -37,10 +36,10 @@ pub async fn pay(
 ) -> Result<Response, Problem> {
     let order = api.id_here(&value.order_id)?;
     let token = value.payment.token("/payment/token")?;
-    let request = Request::new(&key, "POST /v1/payments", &raw);
-    let orders = api.orders.clone();
+    let request = request(&key, "POST /v1/payments", None, &raw);
     let work = async move {
-        orders.pay(&traveller.session, &request, &traveller.token, order, token).await
+        let done = api.orders.pay(&traveller.asker(), &request, order, token).await;
+        settle(&api, &traveller, &request, done).await
     };
-    Ok(answer(uncut(work).await?))
+    uncut(work).await
 }

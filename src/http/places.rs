@@ -41,6 +41,6 @@ pub async fn complete(
         return Err(Problem::field("limit", "1 to 20 places"));
     }
     let data: Vec<Place> = api.places.complete(&query.q, limit).into_iter().cloned().collect();
-    let list = Json(List { data, meta: ListMeta { limit } });
+    let list = Json(List { data, meta: ListMeta::whole(limit) });
     Ok(([(CACHE_CONTROL, PUBLIC)], list).into_response())
 }

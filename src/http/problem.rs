@@ -4,20 +4,17 @@ use std::any::Any;
 
 use axum::Json;
 use axum::response::{IntoResponse, Response};
-use http::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_AFTER};
+use http::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, LOCATION, RETRY_AFTER};
 use http::{HeaderValue, StatusCode};
 use meridian_regions::RegionId;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::request_id::RequestId;
-use crate::orders;
-use crate::search::{Nonsense, OfferError};
-use crate::store::{self, Fate};
 use crate::telemetry::trace::TraceContext;
-use crate::travellers;
-use crate::webhooks;
 
+/// The media type of problem details.
+pub const PROBLEM_JSON: &str = "application/problem+json";
 /// Where the codes are explained.
 const DOCUMENT: &str = "https://meridian.example/docs/errors";
 
@@ -52,6 +49,14 @@ pub enum Code {
     SoldOut,
     /// Not in this state.
     OrderStateConflict,
+    /// The airline does not do that to this ticket.
+    NotChangeable,
+    /// The airline's price is another one.
+    PriceChanged,
+    /// The same request is under way.
+    IdempotencyInFlight,
+    /// It was done long ago.
+    AlreadyCreated,
     /// No more endpoints.
     WebhookLimit,
     /// Nothing goes to this endpoint any more.
@@ -60,6 +65,10 @@ pub enum Code {
     OfferExpired,
     /// The hold ran out.
     HoldExpired,
+    /// The quote may no longer be confirmed.
+    QuoteExpired,
+    /// It is not as it was seen.
+    EtagMismatch,
     /// More than 64 KiB.
     BodyTooLarge,
     /// No JSON.
@@ -70,10 +79,14 @@ pub enum Code {
     IdempotencyMismatch,
     /// No region may home this country.
     ResidenceUnsupported,
+    /// What was seen must be said.
+    IfMatchRequired,
     /// Our mistake.
     Internal,
     /// Try again.
     Unavailable,
+    /// The airline gives no answer.
+    ProviderUnavailable,
     /// The answer took too long.
     TimedOut,
 }
@@ -95,17 +108,25 @@ impl Code {
         Self::AddressTaken,
         Self::SoldOut,
         Self::OrderStateConflict,
+        Self::NotChangeable,
+        Self::PriceChanged,
+        Self::IdempotencyInFlight,
+        Self::AlreadyCreated,
         Self::WebhookLimit,
         Self::WebhookDisabled,
         Self::OfferExpired,
         Self::HoldExpired,
+        Self::QuoteExpired,
+        Self::EtagMismatch,
         Self::BodyTooLarge,
         Self::UnsupportedMediaType,
         Self::Misdirected,
         Self::IdempotencyMismatch,
         Self::ResidenceUnsupported,
+        Self::IfMatchRequired,
         Self::Internal,
         Self::Unavailable,
+        Self::ProviderUnavailable,
         Self::TimedOut,
     ];
 
@@ -131,10 +152,18 @@ impl Code {
             Self::AddressTaken => (409, "address_taken", "This address has an account"),
             Self::SoldOut => (409, "sold_out", "No seats are left"),
             Self::OrderStateConflict => (409, "order_state_conflict", "Not in this state"),
+            Self::NotChangeable => (409, "not_changeable", "The airline does not change this"),
+            Self::PriceChanged => (409, "price_changed", "The price has changed"),
+            Self::IdempotencyInFlight => {
+                (409, "idempotency_in_flight", "The same request is being answered")
+            }
+            Self::AlreadyCreated => (409, "already_created", "This was done before"),
             Self::WebhookLimit => (409, "webhook_limit", "No more webhooks"),
             Self::WebhookDisabled => (409, "webhook_disabled", "Nothing goes there any more"),
             Self::OfferExpired => (410, "offer_expired", "The offer has expired"),
             Self::HoldExpired => (410, "hold_expired", "The hold has expired"),
+            Self::QuoteExpired => (410, "quote_expired", "The quote has expired"),
+            Self::EtagMismatch => (412, "etag_mismatch", "It is not as you have seen it"),
             Self::BodyTooLarge => (413, "body_too_large", "The body is too large"),
             Self::UnsupportedMediaType => (415, "unsupported_media_type", "Send JSON"),
             Self::Misdirected => (421, "misdirected", "Another region is home to this data"),
@@ -145,8 +174,12 @@ impl Code {
             Self::ResidenceUnsupported => {
                 (422, "residence_unsupported", "We cannot serve residents of this country")
             }
+            Self::IfMatchRequired => (428, "if_match_required", "Say what you have seen"),
             Self::Internal => (500, "internal", "We made a mistake"),
             Self::Unavailable => (503, "unavailable", "Try again in a moment"),
+            Self::ProviderUnavailable => {
+                (503, "provider_unavailable", "The airline gives no answer")
+            }
             Self::TimedOut => (504, "timed_out", "The answer took too long"),
         }
     }
@@ -161,6 +194,7 @@ pub struct Problem {
     retryable: bool,
     errors: Vec<FieldError>,
     home: Option<RegionId>,
+    location: Option<String>,
 }
 
 /// A field that makes no sense.
@@ -221,9 +255,16 @@ impl From<RegionId> for HomeView {
 impl Problem {
     /// A problem with advice.
     pub fn new(code: Code, detail: impl Into<String>) -> Self {
-        let retryable = matches!(code, Code::Unavailable | Code::TimedOut | Code::Misdirected);
+        let retryable = matches!(
+            code,
+            Code::Unavailable
+                | Code::ProviderUnavailable
+                | Code::TimedOut
+                | Code::Misdirected
+                | Code::IdempotencyInFlight
+        );
         let (detail, errors) = (detail.into(), Vec::new());
-        Self { code, detail, charged: None, retryable, errors, home: None }
+        Self { code, detail, charged: None, retryable, errors, home: None, location: None }
     }
 
     /// Fields that make no sense.
@@ -246,6 +287,16 @@ impl Problem {
         Self { home: Some(home), ..Self::new(Code::Misdirected, detail) }
     }
 
+    /// The same, and where what was made can be read.
+    pub fn located(self, location: String) -> Self {
+        Self { location: Some(location), ..self }
+    }
+
+    /// The same, where waiting may help.
+    pub fn retryable(self) -> Self {
+        Self { retryable: true, ..self }
+    }
+
     /// The same, where money may have moved.
     pub fn charged(self, charged: &'static str) -> Self {
         Self { charged: Some(charged), ..self }
@@ -265,30 +316,45 @@ impl Problem {
     }
 }
 
-impl IntoResponse for Problem {
-    fn into_response(self) -> Response {
+impl Problem {
+    /// As it is sent.
+    fn details(&self) -> ProblemDetails {
         let (status, code, title) = self.code.facts();
-        let details = ProblemDetails {
+        ProblemDetails {
             kind: format!("{DOCUMENT}#{code}"),
             title,
             status,
-            detail: self.detail,
+            detail: self.detail.clone(),
             code,
             request_id: RequestId::current(),
             trace_id: TraceContext::current().trace_id(),
             retryable: self.retryable,
             charged: self.charged,
-            errors: self.errors,
+            errors: self.errors.clone(),
             home: self.home.map(HomeView::from),
-        };
-        let status = StatusCode::from_u16(status).expect("the table holds statuses");
+        }
+    }
+
+    /// Status and bytes, to be kept and sent again.
+    pub fn rendered(&self) -> (u16, Vec<u8>) {
+        let bytes = serde_json::to_vec(&self.details()).expect("details are plain data");
+        (self.code.facts().0, bytes)
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let details = self.details();
+        let status = StatusCode::from_u16(details.status).expect("the table holds statuses");
         let mut response = (status, Json(details)).into_response();
         let headers = response.headers_mut();
-        let problem = HeaderValue::from_static("application/problem+json");
-        headers.insert(CONTENT_TYPE, problem);
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if let Some(location) = self.location.and_then(|text| HeaderValue::from_str(&text).ok()) {
+            headers.insert(LOCATION, location);
+        }
         match self.code {
-            Code::Unavailable => {
+            Code::Unavailable | Code::ProviderUnavailable | Code::IdempotencyInFlight => {
                 headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
             }
             // The body that was not read is still on its way; this connection is of no more use.
@@ -307,151 +373,6 @@ impl IntoResponse for Problem {
         }
         response
     }
-}
-
-impl From<store::Error> for Problem {
-    fn from(error: store::Error) -> Self {
-        let sqlstate = error.sql_state();
-        match error.fate() {
-            Fate::Bug => {
-                tracing::error!(sqlstate, error = %Chain(&error), "a request met a bug");
-                Self::new(Code::Internal, "our mistake, and it was recorded; quote the request id")
-            }
-            Fate::Again | Fate::Later => {
-                tracing::warn!(sqlstate, error = %Chain(&error), "the database is away or busy");
-                let detail = "the database is away or busy; nothing was changed, try again";
-                Self::new(Code::Unavailable, detail)
-            }
-            Fate::Unknown => {
-                tracing::warn!(error = %Chain(&error), "an outcome is not known");
-                let detail = "whether this was done is not known; send it again with the same \
-                              Idempotency-Key, which cannot do it twice";
-                Self::new(Code::Unavailable, detail).charged("unknown")
-            }
-        }
-    }
-}
-
-/// An error and its causes in one line. Only the causes' codes: a driver's message may repeat
-/// values.
-struct Chain<'a>(&'a store::Error);
-
-impl std::fmt::Display for Chain<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}", self.0)?;
-        if let Some(constraint) = self.0.constraint() {
-            write!(f, " (constraint {constraint})")?;
-        }
-        Ok(())
-    }
-}
-
-impl From<OfferError> for Problem {
-    fn from(error: OfferError) -> Self {
-        match error {
-            OfferError::Unknown => Self::not_found(),
-            OfferError::Expired => Self::new(
-                Code::OfferExpired,
-                "the price stands no longer; search again and book one of the new offers",
-            ),
-        }
-    }
-}
-
-impl From<orders::Refusal> for Problem {
-    fn from(refusal: orders::Refusal) -> Self {
-        use orders::Refusal as R;
-        match refusal {
-            R::Offer(error) => Self::from(error).charged("no"),
-            R::Passengers { offered } => {
-                let detail = format!("the offer is for {offered} passenger(s); name as many");
-                Self::field("/passengers", &detail).charged("no")
-            }
-            R::SoldOut => {
-                let detail = "somebody else has the last seat; search again";
-                Self::new(Code::SoldOut, detail).charged("no")
-            }
-            R::KeyReused => Self::new(
-                Code::IdempotencyMismatch,
-                "use a new Idempotency-Key for a new request; this one belongs to another body",
-            ),
-            R::NotFound => Self::not_found(),
-            R::Conflict { state } => {
-                let detail =
-                    format!("the order is {state}; its available_actions say what may be done now");
-                Self::new(Code::OrderStateConflict, detail)
-            }
-            R::Paying => {
-                let detail = "a payment of this order is under way; wait until it is decided";
-                let problem = Self::new(Code::OrderStateConflict, detail).charged("unknown");
-                Self { retryable: true, ..problem }
-            }
-            R::HoldExpired => {
-                let detail =
-                    "the time to pay has passed and the seats are free again; search again";
-                Self::new(Code::HoldExpired, detail).charged("no")
-            }
-            R::Sealed(error) => sealed(&error),
-            R::Store(error) => Self::from(error),
-        }
-    }
-}
-
-impl From<travellers::Refusal> for Problem {
-    fn from(refusal: travellers::Refusal) -> Self {
-        use travellers::Refusal as R;
-        match refusal {
-            R::NotHere(home) => Self::misdirected(home),
-            R::Nowhere(reason) => Self::new(Code::ResidenceUnsupported, reason),
-            R::Taken => {
-                let detail = "log in instead, or use another address";
-                Self::new(Code::AddressTaken, detail)
-            }
-            R::Wrong => {
-                let detail = "no account has this address and password; which is wrong is not said";
-                Self::new(Code::WrongCredentials, detail)
-            }
-            R::Busy => {
-                let detail = "too many log-ins at once; try again in a moment";
-                Self::new(Code::Unavailable, detail)
-            }
-            R::Store(error) => Self::from(error),
-            R::Sealed(error) => sealed(&error),
-        }
-    }
-}
-
-impl From<webhooks::Refusal> for Problem {
-    fn from(refusal: webhooks::Refusal) -> Self {
-        use webhooks::Refusal as R;
-        match refusal {
-            R::Forbidden(forbidden) => Self::field("/url", forbidden.0),
-            R::TooMany => {
-                let most = webhooks::ENDPOINTS_MAX;
-                let detail = format!("{most} webhooks at most; delete one of them first");
-                Self::new(Code::WebhookLimit, detail)
-            }
-            R::NotFound => Self::not_found(),
-            R::Disabled => {
-                let detail = "it answered that it is gone; delete it and register it anew";
-                Self::new(Code::WebhookDisabled, detail)
-            }
-            R::Sealed(error) => sealed(&error),
-            R::Store(error) => Self::from(error),
-        }
-    }
-}
-
-impl From<Vec<Nonsense>> for Problem {
-    fn from(nonsense: Vec<Nonsense>) -> Self {
-        let field = |n: Nonsense| FieldError { pointer: n.pointer, detail: n.detail };
-        Self::fields(nonsense.into_iter().map(field).collect())
-    }
-}
-
-fn sealed(error: &crate::privacy::seal::Broken) -> Problem {
-    tracing::error!(%error, "a row cannot be opened with this node's keys");
-    Problem::new(Code::Internal, "our mistake, and it was recorded; quote the request id")
 }
 
 /// For a route that does not exist.

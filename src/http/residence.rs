@@ -122,5 +122,5 @@ pub async fn regions(State(api): State<Api>) -> Json<List<RegionView>> {
         })
         .collect();
     let limit = data.len();
-    Json(List { data, meta: ListMeta { limit } })
+    Json(List { data, meta: ListMeta::whole(limit) })
 }

@@ -60,7 +60,7 @@ impl NewWebhook {
 const FAULTS_MAX: usize = 3;
 
 fn limit(most: i64) -> ListMeta {
-    ListMeta { limit: usize::try_from(most).expect("a small number") }
+    ListMeta::whole(usize::try_from(most).expect("a small number"))
 }
 
 /// Registers a webhook. Its secret is shown this once.

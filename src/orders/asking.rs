@@ -113,7 +113,7 @@ impl Driver {
             Call::Change => {
                 let missing = || Error::Unreadable("a change under way is missing".into());
                 let change = work.change.as_ref().ok_or_else(missing)?;
-                let amount_minor = change["total_minor"].as_i64().ok_or_else(missing)?;
+                let amount_minor = change["fare_minor"].as_i64().ok_or_else(missing)?;
                 let total = Money { amount_minor, currency: work.total.currency };
                 done(they.change(&key, locator, &change["itinerary"], total).await)
             }

@@ -219,7 +219,8 @@ fn rebooked(work: &Work, learned: &Learned) -> Option<Rebooked> {
     let after = change.or(disruption)?;
     let itinerary = after["itinerary"].clone();
     let flown_at = flown_at(landings(&itinerary));
-    Some(Rebooked { total_minor: after["total_minor"].as_i64(), flown_at, itinerary })
+    let (total_minor, fees_minor) = (after["total_minor"].as_i64(), after["fees_minor"].as_i64());
+    Some(Rebooked { total_minor, fees_minor, flown_at, itinerary })
 }
 
 fn landings(itinerary: &Value) -> impl Iterator<Item = Timestamp> {

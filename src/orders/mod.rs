@@ -1,42 +1,48 @@
-//! Orders: accepting, paying, cancelling. What happens after that is the driver's.
+//! Orders: accepting and reading them; what their travellers do to them is in [`acting`], what that
+//! would cost in [`quoting`]. What happens after that is the driver's.
 
+pub mod acting;
 mod asking;
 pub mod callbacks;
 pub mod driver;
 pub mod idempotency;
+pub mod paging;
+pub mod quoting;
 pub mod saga;
 pub mod view;
 
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
-use serde_json::json;
+use jiff::{SignedDuration, Timestamp, ToSpan};
+use serde_json::{Value, json};
 
 use crate::clock::Deadline;
 use crate::domain::ids::OrderId;
+use crate::domain::money::{Currency, Money};
 use crate::domain::offer::Terms;
-use crate::domain::order::{OrderKind, State, Trigger};
-use crate::domain::payment::Payment;
+use crate::domain::order::{OrderKind, State};
 use crate::domain::traveller::Passenger;
 use crate::privacy::keys::Keys;
 use crate::privacy::seal::{Broken, DataKey, Place};
-use crate::search::{Finder, OfferError};
+use crate::search::{Finder, OFFER_LIFE, Offer, OfferError};
 use crate::store::idempotency::Reply;
 use crate::store::inventory::SeatWish;
-use crate::store::orders::{Act, Acted, EventRow, Mine, NewOrder, OrderRow, SealedPassenger};
+use crate::store::orders::{EventRow, Mine, NewOrder, OrderRow, SealedPassenger};
 use crate::store::travellers::Session;
 use crate::store::{self, Abort, Store};
 use crate::travellers::hash_token;
 use crate::worker::Dispatch;
-use idempotency::{Answer, Request};
+use idempotency::{ACCEPTED, Answer, Request};
+use paging::{Cursor, Page};
 use view::OrderView;
 
 /// Longest that an acceptance may take.
 const ACCEPT_PATIENCE: Duration = Duration::from_secs(3);
 /// How long a node may work on an order before another takes over; longer than any single call.
 pub const LEASE: Duration = Duration::from_secs(10);
-/// Most orders of one list.
-pub const LIST_MAX: i64 = 100;
+
+/// From which age on airlines let somebody fly alone, and children with them.
+pub const ALONE_FROM_YEARS: i64 = 16;
 
 /// Orders of one region's travellers.
 #[derive(Clone)]
@@ -55,6 +61,14 @@ pub struct Orders {
     pub lease: Duration,
 }
 
+/// Who asks.
+pub struct Asker<'a> {
+    /// Their session.
+    pub session: &'a Session,
+    /// Its token.
+    pub token: &'a str,
+}
+
 /// What a traveller asks for when booking.
 pub struct Booking {
     /// Paid now or held.
@@ -67,7 +81,7 @@ pub struct Booking {
     pub payment_token: Option<String>,
 }
 
-/// Why an order was not accepted, paid or cancelled.
+/// Why something was not done to an order.
 #[derive(Debug, thiserror::Error)]
 pub enum Refusal {
     /// The offer is none of ours, or stands no longer.
@@ -79,12 +93,36 @@ pub enum Refusal {
         /// For how many.
         offered: u8,
     },
+    /// Nobody in the party may fly alone.
+    #[error("the party is too young")]
+    Unaccompanied,
+    /// The offer is for another number of people than the order.
+    #[error("the order is for another number of passengers")]
+    OtherParty {
+        /// For how many it is.
+        booked: u8,
+    },
+    /// The offer is in other money than the order.
+    #[error("the offer is in another currency")]
+    OtherMoney {
+        /// What the order is in.
+        currency: Currency,
+    },
     /// Somebody else has the last seat.
     #[error("no seats are left")]
     SoldOut,
     /// The key was used for another request.
     #[error("this key was used for another request")]
     KeyReused,
+    /// The same request is being answered at this moment.
+    #[error("this key's request is under way")]
+    InFlight,
+    /// It was done so long ago that only the fact is known.
+    #[error("this was done before")]
+    AlreadyCreated {
+        /// Where what was made can be read.
+        location: String,
+    },
     /// There is no such order of this traveller.
     #[error("no such order")]
     NotFound,
@@ -100,12 +138,44 @@ pub enum Refusal {
     /// The time to pay has passed.
     #[error("the hold has expired")]
     HoldExpired,
+    /// The order is another version by now than the traveller has seen.
+    #[error("the order has changed")]
+    Stale,
+    /// The quote may no longer be confirmed.
+    #[error("the quote has expired")]
+    QuoteExpired,
+    /// The quote was confirmed before.
+    #[error("the quote was confirmed")]
+    QuoteConfirmed,
+    /// The airline does not change this ticket.
+    #[error("not changeable")]
+    NotChangeable,
+    /// The airline's price is another one than the offer's.
+    #[error("the price has changed")]
+    PriceChanged,
+    /// The change costs something, and nothing was sent to pay it with.
+    #[error("a payment is missing")]
+    PaymentMissing,
+    /// The change costs nothing, and a payment was sent.
+    #[error("nothing is to be paid")]
+    PaymentIdle,
+    /// The airline gave no answer; nothing was done.
+    #[error("the airline gives no answer")]
+    ProviderAway,
     /// A seal did not open.
     #[error(transparent)]
     Sealed(#[from] Broken),
     /// The database failed.
     #[error(transparent)]
     Store(#[from] store::Error),
+}
+
+impl Refusal {
+    /// Whether the same request would be refused for ever: then the refusal is what its key stands
+    /// for. What was only malformed, early or not heard may be sent again.
+    pub fn is_final(&self) -> bool {
+        matches!(self, Self::SoldOut | Self::Conflict { .. } | Self::HoldExpired)
+    }
 }
 
 impl From<Abort<Self>> for Refusal {
@@ -140,7 +210,7 @@ impl Orders {
             .tx("order_accept", Deadline::after(ACCEPT_PATIENCE), |tx| {
                 let (new, reply) = (new.clone(), reply.clone());
                 async move {
-                    if !tx.order_accept(&new, &reply).await? {
+                    if !tx.order_accept(&new, &reply).await.map_err(in_flight)? {
                         let stored = tx.idempotency_get(new.traveller, &reply.key_hash).await?;
                         return Answer::replayed(stored, &reply.request_hash).map(Some);
                     }
@@ -156,31 +226,7 @@ impl Orders {
             return Ok(replayed);
         }
         self.dispatch.hand_over(new.id, 1);
-        Ok(Answer::first(reply))
-    }
-
-    /// Sends a payment for a held order.
-    pub async fn pay(
-        &self,
-        session: &Session,
-        request: &Request,
-        token: &str,
-        order: OrderId,
-        payment_token: String,
-    ) -> Result<Answer, Refusal> {
-        self.act(session, request, token, order, Trigger::PaymentRequested, Some(payment_token))
-            .await
-    }
-
-    /// Cancels an order.
-    pub async fn cancel(
-        &self,
-        session: &Session,
-        request: &Request,
-        token: &str,
-        order: OrderId,
-    ) -> Result<Answer, Refusal> {
-        self.act(session, request, token, order, Trigger::CancelRequested, None).await
+        Ok(Answer::first(ACCEPTED, reply))
     }
 
     /// One's own order, by token alone: session and order in one statement.
@@ -188,9 +234,21 @@ impl Orders {
         self.store.fresh().order_get(order, &hash_token(token)).await
     }
 
-    /// One's own orders, newest first.
-    pub async fn list(&self, session: &Session) -> Result<Vec<OrderRow>, store::Error> {
-        self.store.fresh().order_list(session.traveller, LIST_MAX).await
+    /// One's own orders, newest first, a page at a time, and where the next page begins.
+    pub async fn list(
+        &self,
+        session: &Session,
+        page: &Page,
+    ) -> Result<(Vec<OrderRow>, Option<Cursor>), store::Error> {
+        let (most, behind) = (page.limit.get(), page.behind());
+        let more = i64::from(most) + 1;
+        let mut rows =
+            self.store.fresh().order_list(session.traveller, more, behind, page.state).await?;
+        let next = rows.len() > usize::from(most);
+        rows.truncate(usize::from(most));
+        let last = rows.last().filter(|_| next);
+        let cursor = last.map(|row| Cursor { at: row.created_at, id: row.id.uuid() });
+        Ok((rows, cursor))
     }
 
     /// The history of one's own order.
@@ -203,88 +261,35 @@ impl Orders {
         if events.is_empty() { Err(Refusal::NotFound) } else { Ok(events) }
     }
 
-    async fn act(
+    /// An order as its traveller reads it.
+    pub fn view(&self, row: OrderRow) -> OrderView {
+        let offer_id = reoffered(&self.finder, &row);
+        OrderView::of(row, offer_id)
+    }
+
+    /// Keeps a refusal as what its key stands for, unless the key stands for something by now.
+    pub async fn refuse_for_good(
         &self,
         session: &Session,
         request: &Request,
-        token: &str,
-        order: OrderId,
-        trigger: Trigger,
-        payment_token: Option<String>,
+        status: u16,
+        body: Vec<u8>,
     ) -> Result<Answer, Refusal> {
-        let row = match self.get(order, token).await? {
-            Mine::Found(row) => row,
-            Mine::NotFound | Mine::NoSession => return Err(Refusal::NotFound),
-        };
-        let now = self.finder.clock.now();
-        let late = trigger == Trigger::PaymentRequested
-            && row.payment_required_by.is_some_and(|until| now >= until);
-        // While the provider is being asked, nobody knows whether money is reserved: another
-        // payment could reserve it twice, and a cancellation could leave it reserved.
-        let possible = !late && !row.paying;
-        let Some(rule) = row.state.on(trigger).filter(|_| possible) else {
-            // A repeated request finds the order already moved by its own first try.
-            let refusal = if row.paying {
-                Refusal::Paying
-            } else if late && row.state == State::Held {
-                Refusal::HoldExpired
-            } else {
-                Refusal::Conflict { state: row.state }
-            };
-            return self.replay(session, request).await?.ok_or(refusal);
-        };
-        let data_key = self.data_key(session)?;
-        let act = Act {
-            order,
-            traveller: session.traveller,
-            version: row.version,
-            state: rule.to,
-            event: rule.event,
-            // What was taken by then goes back, whole.
-            owed_minor: row.payments.iter().map(Payment::left_minor).sum(),
-            payment_token: payment_token.map(|text| data_key.seal(token_place(order), &text)),
-            at: now,
-            owner: self.node.clone(),
-            lease: self.lease,
-        };
-        let view = OrderView::from(OrderRow {
-            state: rule.to,
-            version: row.version + 1,
-            paying: trigger == Trigger::PaymentRequested,
-            failure: None,
-            updated_at: now,
-            ..row
-        });
-        let reply = request.reply(format!("/v1/orders/{order}"), &view);
-        self.write_act(act, reply, rule.from).await
-    }
-
-    /// Writes a traveller's step, or finds that it was written before, or that it comes too late.
-    async fn write_act(&self, act: Act, reply: Reply, state: State) -> Result<Answer, Refusal> {
-        let order = act.order;
-        let outcome = self
+        let (traveller, reply) = (session.traveller, request.with(String::new(), body));
+        let stored = self
             .store
-            .tx("order_act", Deadline::after(ACCEPT_PATIENCE), |tx| {
-                let (act, reply) = (act.clone(), reply.clone());
+            .tx("idempotency_put", Deadline::after(ACCEPT_PATIENCE), |tx| {
+                let reply = reply.clone();
                 async move {
-                    match tx.order_act(&act, &reply).await? {
-                        Acted::Done(epoch) => Ok(Ok(epoch)),
-                        Acted::Stale => Err(Abort::Refused(Refusal::Conflict { state })),
-                        Acted::Replayed => {
-                            let stored = tx.idempotency_get(act.traveller, &reply.key_hash).await?;
-                            Ok(Err(Answer::replayed(stored, &reply.request_hash)?))
-                        }
+                    if tx.idempotency_put(traveller, status, None, &reply).await? {
+                        return Ok(None);
                     }
+                    let stored = tx.idempotency_get(traveller, &reply.key_hash).await?;
+                    Answer::replayed(stored, &reply.request_hash).map(Some)
                 }
             })
             .await?;
-        match outcome {
-            Ok(epoch) => {
-                self.dispatch.hand_over(order, epoch);
-                Ok(Answer::first(reply))
-            }
-            Err(replayed) => Ok(replayed),
-        }
+        Ok(stored.unwrap_or_else(|| Answer::first(status, reply)))
     }
 
     /// What this key was answered before, if it was.
@@ -322,12 +327,16 @@ impl Orders {
         let terms = self.finder.open(&booking.offer)?;
         let offer = self.finder.offer(&terms)?;
         let now = self.finder.clock.now();
-        let departed = offer.slices[0].segments[0].departs <= now;
-        if departed {
+        if offer.departs() <= now {
             return Err(OfferError::Expired.into());
         }
         if usize::from(terms.passengers) != booking.passengers.len() {
             return Err(Refusal::Passengers { offered: terms.passengers });
+        }
+        let leaves = offer.slices[0].segments[0].departing_at.date();
+        let grown = |p: &Passenger| p.born_on.saturating_add(ALONE_FROM_YEARS.years()) <= leaves;
+        if !booking.passengers.iter().any(grown) {
+            return Err(Refusal::Unaccompanied);
         }
         let segments = offer.slices.iter().flat_map(|slice| &slice.segments);
         let flown_at = flown_at(segments.map(|segment| segment.arrives)).unwrap_or(now);
@@ -337,9 +346,7 @@ impl Orders {
             id,
             traveller: session.traveller,
             kind: booking.kind,
-            itinerary: json!({
-                "slices": offer.slices, "cabin": terms.cabin, "passengers": terms.passengers,
-            }),
+            itinerary: itinerary(&offer),
             total: terms.total,
             payment_token: booking
                 .payment_token
@@ -355,6 +362,26 @@ impl Orders {
         let reply = request.reply(format!("/v1/orders/{id}"), &OrderView::requested(&new));
         Ok((new, reply))
     }
+}
+
+/// A wait for a lock that was given up: whoever has the key or the order is not done yet.
+fn in_flight(error: store::Error) -> Abort<Refusal> {
+    match error.sql_state() {
+        "55P03" => Abort::Refused(Refusal::InFlight),
+        _ => Abort::Failed(error),
+    }
+}
+
+/// What an order is about, as it is stored and as the airline is told.
+fn itinerary(offer: &Offer) -> Value {
+    json!({ "slices": offer.slices, "cabin": offer.cabin, "passengers": offer.passengers })
+}
+
+/// The price that the airline named instead of an order's, as an offer.
+fn reoffered(finder: &Finder, row: &OrderRow) -> Option<String> {
+    let total = Money { amount_minor: row.price_change_minor?, ..row.total };
+    let until = row.updated_at + OFFER_LIFE;
+    finder.reoffer(row.itinerary.get(), total, until)
 }
 
 /// The seats that an offer's terms need, flight by flight.

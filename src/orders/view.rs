@@ -6,11 +6,15 @@ use serde_json::Value;
 use serde_json::value::{RawValue, to_raw_value};
 use utoipa::ToSchema;
 
-use crate::domain::ids::OrderId;
+use crate::domain::ids::{CancellationId, ChangeId, OrderId};
 use crate::domain::money::Money;
 use crate::domain::order::{OrderKind, State, Trigger};
 use crate::domain::payment::{Payment, PaymentState};
 use crate::store::orders::{EventRow, NewOrder, OrderRow};
+use crate::store::quotes::Quote;
+
+/// What an order's entity tag begins with.
+pub const ORDER_TAG: &str = "order-";
 
 /// A booking and where it is in its life.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -44,8 +48,7 @@ pub struct OrderView {
     /// Where the cardholder must go before the money is reserved (3-D Secure).
     pub payment_action_url: Option<String>,
     /// The price that the airline named instead, when that is why it came to nothing.
-    #[schema(value_type = Option<Object>)]
-    pub new_total: Option<Money>,
+    pub price_change: Option<PriceChange>,
     /// What the airline changed by itself: the flights as they would be.
     #[schema(value_type = Option<Object>)]
     pub airline_change: Option<Value>,
@@ -63,6 +66,19 @@ pub struct OrderView {
     pub updated_at: Timestamp,
 }
 
+/// Another price than the one that was offered.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct PriceChange {
+    /// What was offered.
+    #[schema(value_type = Object)]
+    pub old_total: Money,
+    /// What the airline asks.
+    #[schema(value_type = Object)]
+    pub new_total: Money,
+    /// The same flights at that price, to be booked without another search; for half an hour.
+    pub offer_id: Option<String>,
+}
+
 /// Money that was asked for.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct PaymentView {
@@ -77,6 +93,67 @@ pub struct PaymentView {
     /// What went back of that.
     #[schema(value_type = Object)]
     pub refunded: Money,
+}
+
+/// What cancelling an order gives back, until it expires or the order changes.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct CancellationView {
+    /// Its id.
+    #[schema(example = "orc_euc1_0123456789abcdef0123456789abcdef")]
+    pub id: String,
+    /// The order that it is about.
+    pub order_id: String,
+    /// The order's tag, which confirming needs as If-Match.
+    #[schema(example = "\"order-7\"")]
+    pub order_etag: String,
+    /// What goes back, to where it came from.
+    #[schema(value_type = Object)]
+    pub refund: Money,
+    /// What the airline keeps.
+    #[schema(value_type = Object)]
+    pub fee: Money,
+    /// When it was asked for.
+    #[schema(value_type = String)]
+    pub created_at: Timestamp,
+    /// Until when it may be confirmed.
+    #[schema(value_type = String)]
+    pub expires_at: Timestamp,
+    /// When it was confirmed.
+    #[schema(value_type = Option<String>)]
+    pub confirmed_at: Option<Timestamp>,
+}
+
+/// What flying otherwise costs, until it expires or the order changes.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct ChangeView {
+    /// Its id.
+    #[schema(example = "och_euc1_0123456789abcdef0123456789abcdef")]
+    pub id: String,
+    /// The order that it is about.
+    pub order_id: String,
+    /// The order's tag, which confirming needs as If-Match.
+    #[schema(example = "\"order-7\"")]
+    pub order_etag: String,
+    /// The offer that is flown instead.
+    pub offer_id: String,
+    /// What is to be paid.
+    #[schema(value_type = Object)]
+    pub charge: Money,
+    /// What goes back, to where it came from.
+    #[schema(value_type = Object)]
+    pub refund: Money,
+    /// What the airline asks for changing; it is within `charge` and `refund`.
+    #[schema(value_type = Object)]
+    pub fee: Money,
+    /// When it was asked for.
+    #[schema(value_type = String)]
+    pub created_at: Timestamp,
+    /// Until when it may be confirmed.
+    #[schema(value_type = String)]
+    pub expires_at: Timestamp,
+    /// When it was confirmed.
+    #[schema(value_type = Option<String>)]
+    pub confirmed_at: Option<Timestamp>,
 }
 
 /// Where personal data lives, and why there.
@@ -121,7 +198,7 @@ impl OrderView {
             payment_required_by: None,
             payments: Vec::new(),
             payment_action_url: None,
-            new_total: None,
+            price_change: None,
             airline_change: None,
             failure: None,
             available_actions: actions(State::Pending),
@@ -132,8 +209,9 @@ impl OrderView {
     }
 }
 
-impl From<OrderRow> for OrderView {
-    fn from(row: OrderRow) -> Self {
+impl OrderView {
+    /// An order as it is, and the offer at the airline's own price, if there is one.
+    pub fn of(row: OrderRow, offer_id: Option<String>) -> Self {
         let currency = row.total.currency;
         let money = |amount_minor| Money { amount_minor, currency };
         let payment = |payment: &Payment| PaymentView {
@@ -150,7 +228,11 @@ impl From<OrderRow> for OrderView {
             charged: charged(&row),
             payments: row.payments.iter().map(payment).collect(),
             payment_action_url: row.action_url,
-            new_total: row.price_change_minor.map(money),
+            price_change: row.price_change_minor.map(|minor| PriceChange {
+                old_total: row.total,
+                new_total: money(minor),
+                offer_id,
+            }),
             airline_change: row.disruption.map(|mut change| change["itinerary"].take()),
             itinerary: row.itinerary,
             total: row.total,
@@ -166,6 +248,45 @@ impl From<OrderRow> for OrderView {
     }
 }
 
+impl From<Quote> for CancellationView {
+    fn from(quote: Quote) -> Self {
+        let money = |amount_minor| Money { amount_minor, currency: quote.currency };
+        Self {
+            id: CancellationId::from_parts(quote.order.home(), quote.id).to_string(),
+            order_id: quote.order.to_string(),
+            order_etag: order_etag(quote.order_version),
+            refund: money(quote.refund_minor),
+            fee: money(quote.fee_minor),
+            created_at: quote.created_at,
+            expires_at: quote.expires_at,
+            confirmed_at: quote.confirmed_at,
+        }
+    }
+}
+
+impl From<Quote> for ChangeView {
+    fn from(quote: Quote) -> Self {
+        let money = |amount_minor| Money { amount_minor, currency: quote.currency };
+        Self {
+            id: ChangeId::from_parts(quote.order.home(), quote.id).to_string(),
+            order_id: quote.order.to_string(),
+            order_etag: order_etag(quote.order_version),
+            offer_id: quote.offer.unwrap_or_default(),
+            charge: money(quote.charge_minor),
+            refund: money(quote.refund_minor),
+            fee: money(quote.fee_minor),
+            created_at: quote.created_at,
+            expires_at: quote.expires_at,
+            confirmed_at: quote.confirmed_at,
+        }
+    }
+}
+
+/// The entity tag of an order in a version (RFC 9110 section 8.8.3).
+pub fn order_etag(version: i64) -> String {
+    format!("\"{ORDER_TAG}{version}\"")
+}
+
 impl From<EventRow> for EventView {
     fn from(row: EventRow) -> Self {
         let EventRow { seq, kind, state, body, created_at } = row;
@@ -178,11 +299,16 @@ fn residency(id: OrderId) -> Residency {
 }
 
 fn actions(state: State) -> Vec<&'static str> {
-    [(Trigger::PaymentRequested, "pay"), (Trigger::CancelRequested, "cancel")]
-        .into_iter()
-        .filter(|(trigger, _)| state.on(*trigger).is_some())
-        .map(|(_, action)| action)
-        .collect()
+    [
+        (Trigger::PaymentRequested, "pay"),
+        (Trigger::CancelRequested, "cancel"),
+        (Trigger::ChangeRequested, "change"),
+        (Trigger::ChangeAccepted, "accept_airline_change"),
+    ]
+    .into_iter()
+    .filter(|(trigger, _)| state.on(*trigger).is_some())
+    .map(|(_, action)| action)
+    .collect()
 }
 
 /// Reserved is not charged; between asking for the money and hearing of it, nobody knows.

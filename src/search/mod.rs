@@ -6,12 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::catalogue::schedule::Pattern;
 use crate::catalogue::{AirportIndex, Catalogue, Schedule};
 use crate::clock::Clock;
-use crate::domain::itinerary::{Cabin, Slice};
+use crate::domain::itinerary::{Cabin, Segment, Slice};
 use crate::domain::money::Money;
 use crate::domain::offer::{Leg, OfferKey, PASSENGERS_MAX, SLICES_MAX, Search, Terms};
 use crate::pricing;
@@ -64,6 +65,13 @@ pub struct Offer {
     /// Seats that are left on the fullest flight; only when asked for one offer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seats_left: Option<i64>,
+}
+
+impl Offer {
+    /// When the first flight leaves.
+    pub fn departs(&self) -> Timestamp {
+        self.slices[0].segments[0].departs
+    }
 }
 
 /// The answer to a search.
@@ -165,6 +173,32 @@ impl Finder {
             expires_at: terms.expires_at,
             seats_left: None,
         })
+    }
+
+    /// The same flights at another price, as an offer; `None` when they are no longer flown so.
+    pub fn reoffer(&self, itinerary: &str, total: Money, until: Timestamp) -> Option<String> {
+        #[derive(Deserialize)]
+        struct Booked {
+            slices: Vec<Slice>,
+            cabin: Cabin,
+            passengers: u8,
+        }
+        let booked: Booked = serde_json::from_str(itinerary).ok()?;
+        let leg = |segment: &Segment| {
+            let flies = |pattern: &Pattern| pattern.flight().to_string() == segment.flight;
+            let pattern = self.schedule.patterns.iter().position(flies)?;
+            Some(Leg { pattern: u32::try_from(pattern).ok()?, on: segment.departing_at.date() })
+        };
+        let legs = |slice: &Slice| slice.segments.iter().map(leg).collect::<Option<Vec<Leg>>>();
+        let terms = Terms {
+            schedule: self.schedule.fingerprint,
+            slices: booked.slices.iter().map(legs).collect::<Option<_>>()?,
+            cabin: booked.cabin,
+            passengers: booked.passengers,
+            total,
+            expires_at: Timestamp::from_second(until.as_second()).ok()?,
+        };
+        self.offer(&terms).ok().map(|offer| offer.id)
     }
 
     fn pattern_exists(&self, leg: Leg) -> bool {

@@ -3,14 +3,14 @@
 use meridian_regions::RegionId;
 
 use super::{Error, Tx, sql};
-use crate::domain::ids::TravellerId;
+use crate::domain::ids::{OrderId, TravellerId};
 
 /// What makes a repeated request recognisable, and what it was answered.
 #[derive(Clone)]
 pub struct Reply {
     /// SHA-256 of the client's key.
     pub key_hash: Vec<u8>,
-    /// SHA-256 of method, route and canonical body.
+    /// SHA-256 of everything that makes it that request.
     pub request_hash: Vec<u8>,
     /// The `Location` header.
     pub location: String,
@@ -27,11 +27,38 @@ pub struct StoredReply {
     pub status: i64,
     /// The `Location` header.
     pub location: String,
-    /// The body, byte for byte.
+    /// The body, byte for byte; empty when it was let go.
     pub body: Vec<u8>,
 }
 
 impl Tx {
+    /// Stores an answer that comes with no order's event; `false` when the key was used before.
+    pub async fn idempotency_put(
+        &self,
+        traveller: TravellerId,
+        status: u16,
+        order: Option<OrderId>,
+        reply: &Reply,
+    ) -> Result<bool, Error> {
+        let words: &super::read::Params<'_> = &[
+            &traveller.home().locality,
+            &traveller.uuid(),
+            &reply.key_hash,
+            &reply.request_hash,
+            &i64::from(status),
+            &reply.location,
+            &reply.body,
+            &order.map(|order| order.uuid()),
+        ];
+        Ok(self.run(&sql::orders::idempotency_put, words).await? > 0)
+    }
+
+    /// Lets the bytes of a batch of old answers go, as far as their orders are in none of these
+    /// states; how many were looked at.
+    pub async fn idempotency_blank(&self, home: RegionId, moving: &[&str]) -> Result<u64, Error> {
+        self.run(&sql::orders::idempotency_blank, &[&home.locality, &moving]).await
+    }
+
     /// What a key was answered; a `Tx` sees what the transaction that lost to it must see.
     pub async fn idempotency_get(
         &self,

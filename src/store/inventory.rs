@@ -50,6 +50,24 @@ impl Tx {
         Ok(held.len() == wishes.len())
     }
 
+    /// Notes further seats of an order that are held beside those it has.
+    pub async fn seats_add(
+        &self,
+        order: OrderId,
+        wishes: &[SeatWish],
+        cabin: Cabin,
+        seats: i64,
+    ) -> Result<(), Error> {
+        let places: Vec<i64> = (1..).take(wishes.len()).collect();
+        let countries: Vec<&str> = wishes.iter().map(|wish| wish.departs_from.code()).collect();
+        let flights: Vec<&str> = wishes.iter().map(|wish| wish.flight.as_str()).collect();
+        let days: Vec<Date> = wishes.iter().map(|wish| wish.departs_on).collect();
+        let (home, id) = (&order.home().locality, order.uuid());
+        let words: &super::read::Params<'_> =
+            &[home, &id, &places, &countries, &flights, &days, &cabin.name(), &seats];
+        self.run(&sql::inventory::seats_add, words).await.map(drop)
+    }
+
     /// Does to an order's seats what a transition says.
     pub async fn seats_settle(&self, order: OrderId, seats: Seats) -> Result<(), Error> {
         let (freed, sells): (&[&str], bool) = match seats {

@@ -15,6 +15,7 @@ pub mod lifecycle;
 pub mod migrate;
 pub mod moving;
 pub mod orders;
+pub mod quotes;
 pub mod read;
 pub mod regions;
 pub mod relay;

@@ -79,6 +79,10 @@ pub struct Act {
     pub owed_minor: i64,
     /// Sealed payment token, for a payment.
     pub payment_token: Option<Vec<u8>>,
+    /// The quote that is confirmed by it.
+    pub quote: Option<Uuid>,
+    /// The change that begins with it.
+    pub change: Option<Value>,
     /// When, by the node's clock.
     pub at: Timestamp,
     /// The node that goes on with it at once.
@@ -129,6 +133,8 @@ pub struct OrderRow {
     pub action_url: Option<String>,
     /// The airline's own change, if one is known.
     pub disruption: Option<Value>,
+    /// What of the total is fees of changes.
+    pub fees_minor: i64,
     /// Money that was asked for.
     pub payments: Vec<Payment>,
     /// When it was accepted.
@@ -221,6 +227,8 @@ impl Tx {
                     &act.payment_token,
                     &act.event,
                     &act.owed_minor,
+                    &act.quote,
+                    &act.change,
                 ],
             )
             .await?;
@@ -256,14 +264,23 @@ impl Reader<'_> {
         })
     }
 
-    /// One's own orders, newest first.
+    /// One's own orders, newest first: those behind a place, in a state if one is named.
     pub async fn order_list(
         &self,
         traveller: TravellerId,
         most: i64,
+        behind: (Timestamp, Uuid),
+        state: Option<State>,
     ) -> Result<Vec<OrderRow>, Error> {
-        let params: &super::read::Params<'_> =
-            &[&traveller.home().locality, &traveller.uuid(), &most];
+        let (at, id) = behind;
+        let params: &super::read::Params<'_> = &[
+            &traveller.home().locality,
+            &traveller.uuid(),
+            &most,
+            &at,
+            &id,
+            &state.map(State::name),
+        ];
         let rows = self.all(&sql::orders::order_list, params).await?;
         rows.iter().map(|row| order_row(traveller.home(), row)).collect()
     }
@@ -313,6 +330,7 @@ fn order_row(home: RegionId, row: &Row) -> Result<OrderRow, Error> {
         price_change_minor: row.get("price_change_minor"),
         action_url: row.get("action_url"),
         disruption: row.get("disruption"),
+        fees_minor: row.get("fees_minor"),
         payments: payments(row)?,
         created_at: row.get("created_at"),
         updated_at: row.get("updated_at"),

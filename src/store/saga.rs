@@ -113,6 +113,8 @@ pub struct Rebooked {
     pub itinerary: Value,
     /// For everybody, if it is another price.
     pub total_minor: Option<i64>,
+    /// What of it is fees of changes, if that is another sum.
+    pub fees_minor: Option<i64>,
     /// A day after the last landing.
     pub flown_at: Option<Timestamp>,
 }
@@ -182,6 +184,7 @@ impl Tx {
                     &payment.map(|it| it.captured_minor),
                     &payment.map(|it| it.refunded_minor),
                     &payment.and_then(|it| it.capture_before),
+                    &rebooked.and_then(|it| it.fees_minor),
                 ],
             )
             .await?;

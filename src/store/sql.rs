@@ -86,12 +86,12 @@ queries! {
     orders {
         order_accept, order_get, order_list, order_events, order_act, order_claim, order_work,
         order_passengers, order_advance, order_postpone, order_nudge, order_present, order_states,
-        order_anonymise,
-        idempotency_get, idempotency_purge,
+        order_anonymise, quote_insert, quote_get,
+        idempotency_get, idempotency_put, idempotency_blank, idempotency_purge,
     }
     inventory {
-        seats_hold, seats_sell, seats_release, seats_left, seats_rehome, keepers, keepers_claim,
-        keeper_move,
+        seats_hold, seats_add, seats_sell, seats_release, seats_left, seats_rehome, keepers,
+        keepers_claim, keeper_move,
     }
     moving {
         residents, residents_of, traveller_sealed, orders_sealed, passengers_sealed,

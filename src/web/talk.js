@@ -209,15 +209,16 @@ export const abandon = (name) => remember(`intent.${name}`, null);
 /**
  * Asks for something that must happen at most once. The key is stored with the intent before the
  * first byte leaves, and every repetition carries it, also after a reload, until the outcome is
- * known.
+ * known. `seen` is the tag of the order as it was shown.
  */
-export async function act(name, path, body) {
+export async function act(name, path, body, seen) {
   let intent = unsettled(name);
   if (!intent || JSON.stringify(intent.body) !== JSON.stringify(body ?? null)) {
     intent = { key: uuid(), body: body ?? null };
     remember(`intent.${name}`, intent);
   }
   const headers = { "Idempotency-Key": intent.key };
+  if (seen) headers["If-Match"] = seen;
   const options = { method: "POST", body, headers, attempts: ATTEMPTS_MAX };
   try {
     const { data } = await personal(path, options);

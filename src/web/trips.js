@@ -436,18 +436,44 @@ function actions(section, order, events) {
     await act(`pay.${order.id}`, "/v1/payments", under?.body ?? { order_id: order.id, payment });
     done();
   };
-  const cancel = async () => {
-    await act(`cancel.${order.id}`, `/v1/orders/${order.id}/cancel`);
+  // The quote is kept until its outcome is known: a confirmation that is sent again must be the same.
+  const cancel = async (quote) => {
+    await act(`cancel.${quote.id}`, `/v1/order-cancellations/${quote.id}/confirm`, undefined,
+      quote.order_etag);
+    done();
+  };
+  const accept = async () => {
+    await act(`accept.${order.id}.${order.version}`, `/v1/orders/${order.id}/airline-change/accept`,
+      undefined, `"order-${order.version}"`);
     done();
   };
   return [
     may("pay") && form({ class: "card" }, pay,
       tokenField("pay-token", under?.body.payment.token), problemBox(),
       button("primary wide", `Pay ${money(order.total)}`)),
-    may("cancel") && h("details", { class: "cancel" },
-      h("summary", {}, "Cancel this trip"),
-      form({}, cancel,
-        h("p", {}, "The seats are given back, and money that was taken returns as it came."),
-        problemBox(), button("danger", "Cancel it for good"))),
+    may("accept_airline_change") && form({ class: "card accept" }, accept,
+      h("p", {}, "The airline has moved this journey. As it would be now:"),
+      flights(order.airline_change.slices),
+      problemBox(), button("primary wide", "Take the new times")),
+    may("cancel") && cancelling(order, cancel),
   ];
+}
+
+/** First what it gives back, then the button that does it. */
+function cancelling(order, cancel) {
+  const quoted = h("div", {});
+  const ask = async () => {
+    const options = { method: "POST", body: { order_id: order.id } };
+    const { data: quote } = await personal("/v1/order-cancellations", options);
+    const back = quote.refund.amount_minor > 0
+      ? `${money(quote.refund)} goes back to where it came from` : "No money goes back";
+    const kept = quote.fee.amount_minor > 0 ? `; the airline keeps ${money(quote.fee)}` : "";
+    quoted.replaceChildren(form({}, () => cancel(quote),
+      h("p", {}, `${back}${kept}. The seats are given back.`),
+      problemBox(), button("danger", "Cancel it for good")));
+    questions.remove();
+  };
+  const questions = form({}, ask, problemBox(), button("quiet", "What would I get back?"));
+  return h("details", { class: "cancel" },
+    h("summary", {}, "Cancel this trip"), questions, quoted);
 }

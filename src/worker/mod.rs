@@ -20,6 +20,7 @@ use crate::clock::Deadline;
 use crate::domain::ids::OrderId;
 use crate::domain::order::State;
 use crate::orders::driver::Driver;
+use crate::orders::idempotency;
 use crate::relay::Relay;
 use crate::store::{Error, Fate, Tx};
 use crate::telemetry::trace::TraceContext;
@@ -188,6 +189,10 @@ impl Worker {
     async fn purge(&self) {
         let home = self.home;
         self.forget("session_purge", |tx| async move { tx.session_purge(home).await }).await;
+        self.forget("idempotency_blank", |tx| async move {
+            tx.idempotency_blank(home, &idempotency::moving()).await
+        })
+        .await;
         self.forget("idempotency_purge", |tx| async move { tx.idempotency_purge(home).await })
             .await;
         self.forget("moved_session_purge", |tx| async move { tx.moved_session_purge().await })

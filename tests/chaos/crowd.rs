@@ -152,7 +152,7 @@ impl Traveller {
     pub(crate) fn deed(&self, path: &str, body: Value) -> Deed {
         let (path, books) = (path.to_owned(), path == "/v1/orders");
         let (key, traveller) = (uuid::Uuid::new_v4().to_string(), self.number);
-        Deed { traveller, key, path, body, books, yes: None, no: None }
+        Deed { traveller, key, path, body, seen: None, books, yes: None, no: None }
     }
 
     /// Writes down what is about to be asked for.
@@ -170,6 +170,10 @@ impl Traveller {
         let url = format!("http://{}{}", node.address, deed.path);
         let request = self.http.post(url).bearer_auth(&self.token);
         let request = request.header("idempotency-key", &deed.key);
+        let request = match &deed.seen {
+            Some(seen) => request.header("if-match", seen),
+            None => request,
+        };
         if deed.body.is_null() { request } else { request.json(&deed.body) }
     }
 
@@ -250,9 +254,15 @@ impl Traveller {
         Some(chance.one(best)["id"].as_str()?.to_owned())
     }
 
-    /// Cancels: one request now.
+    /// Asks what cancelling gives back, and cancels if that is answered.
     pub(crate) async fn cancel(&self, order: &str, turn: usize) -> Option<usize> {
-        let deed = self.intend(self.deed(&format!("/v1/orders/{order}/cancel"), Value::Null));
+        let quotes = "/v1/order-cancellations";
+        let question = self.deed(quotes, json!({ "order_id": order }));
+        let quote = self.send(self.request(&question, self.node(turn))).await?.json();
+        let text = |field: &str| Some(quote["data"][field].as_str()?.to_owned());
+        let mut deed = self.deed(&format!("{quotes}/{}/confirm", text("id")?), Value::Null);
+        deed.seen = text("order_etag");
+        let deed = self.intend(deed);
         self.ask(deed, turn).await;
         Some(deed)
     }
@@ -260,9 +270,10 @@ impl Traveller {
     /// The bytes of a deed's request, as a program without a library sends them.
     pub(crate) fn bytes(&self, deed: &Deed) -> Vec<u8> {
         let body = if deed.body.is_null() { String::new() } else { deed.body.to_string() };
+        let seen = deed.seen.as_ref().map_or(String::new(), |it| format!("If-Match: {it}\r\n"));
         format!(
             "POST {} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {}\r\nIdempotency-Key: {}\r\n\
-             Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+             {seen}Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
             deed.path,
             self.token,
             deed.key,

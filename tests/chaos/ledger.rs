@@ -62,6 +62,8 @@ pub(crate) struct Deed {
     pub(crate) key: String,
     pub(crate) path: String,
     pub(crate) body: Value,
+    /// The order's tag that it was made for, if it needs one.
+    pub(crate) seen: Option<String>,
     /// Whether it books.
     pub(crate) books: bool,
     /// The first yes.

@@ -2,7 +2,7 @@
 
 use meridian::clock::Deadline;
 use reqwest::header::HeaderMap;
-use reqwest::{Client, Method, StatusCode};
+use reqwest::{Client, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 
 use crate::lab::{Lab, PATIENCE};
@@ -16,7 +16,7 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    pub(crate) async fn of(request: reqwest::RequestBuilder) -> Self {
+    pub(crate) async fn of(request: RequestBuilder) -> Self {
         let response = request.send().await.unwrap();
         let (status, headers) = (response.status(), response.headers().clone());
         Self { status, headers, bytes: response.bytes().await.unwrap().to_vec() }
@@ -113,9 +113,52 @@ impl Person {
     }
 
     pub(crate) async fn post(&self, path: &str, key: &str, body: &Value) -> Answer {
-        let url = format!("{}{path}", self.url);
-        let request = self.http.request(Method::POST, url).bearer_auth(&self.token);
-        Answer::of(request.header("idempotency-key", key).json(body)).await
+        Answer::of(self.request(path, key, body)).await
+    }
+
+    /// A request with a body; an empty key is none.
+    fn request(&self, path: &str, key: &str, body: &Value) -> RequestBuilder {
+        let request = self.http.post(format!("{}{path}", self.url)).bearer_auth(&self.token);
+        let keyed = if key.is_empty() { request } else { request.header("idempotency-key", key) };
+        keyed.json(body)
+    }
+
+    /// Asks what cancelling an order would give back.
+    pub(crate) async fn quote_cancellation(&self, order: &str) -> Answer {
+        let body = json!({ "order_id": order });
+        self.post("/v1/order-cancellations", "", &body).await
+    }
+
+    /// Asks what flying as an offer says would cost.
+    pub(crate) async fn quote_change(&self, order: &str, offer: &str) -> Answer {
+        let body = json!({ "order_id": order, "offer_id": offer });
+        self.post("/v1/order-changes", "", &body).await
+    }
+
+    /// Confirms a quote, having seen the order as the quote says.
+    pub(crate) async fn confirm(&self, quote: &Value, key: &str, body: &Value) -> Answer {
+        let text = |field: &str| quote[field].as_str().unwrap();
+        let room = if text("id").starts_with("orc_") { "cancellations" } else { "changes" };
+        let path = format!("/v1/order-{room}/{}/confirm", text("id"));
+        self.post_seen(&path, key, text("order_etag"), body).await
+    }
+
+    /// Asks and confirms: an order is cancelled.
+    pub(crate) async fn cancel(&self, order: &str) -> Answer {
+        let quote = self.quote_cancellation(order).await.is(201).data();
+        self.confirm(&quote, &new_key(), &Value::Null).await
+    }
+
+    /// Posts, having seen a version of the order.
+    pub(crate) async fn post_seen(
+        &self,
+        path: &str,
+        key: &str,
+        seen: &str,
+        body: &Value,
+    ) -> Answer {
+        let request = self.request(path, key, body).header("if-match", seen);
+        Answer::of(request).await
     }
 
     pub(crate) async fn book(&self, key: &str, body: &Value) -> Answer {

@@ -23,7 +23,7 @@ async fn an_instant_order_is_accepted_paid_and_ticketed() {
     assert_eq!(ticketed["charged"], "yes");
     assert_eq!(ticketed["booking_reference"].as_str().unwrap().len(), 6);
     assert_eq!(ticketed["documents"].as_array().unwrap().len(), 1);
-    assert_eq!(ticketed["available_actions"], json!(["cancel"]));
+    assert_eq!(ticketed["available_actions"], json!(["cancel", "change"]));
     let events = ada.events(&order).await;
     let path = [
         "order.requested",
@@ -78,8 +78,7 @@ async fn while_a_payment_is_under_way_nothing_else_is_taken() {
     assert_eq!(paying.data()["available_actions"], json!([]));
     let second = ada.post("/v1/payments", &new_key(), &pay).await;
     assert_eq!(second.refuses(409, "order_state_conflict").json()["charged"], "unknown");
-    let cancel = format!("/v1/orders/{order}/cancel");
-    ada.post(&cancel, &new_key(), &Value::Null).await.refuses(409, "order_state_conflict");
+    ada.quote_cancellation(&order).await.refuses(409, "order_state_conflict");
     ada.wait(&order, "ticketed").await;
     assert_eq!((lab.journal("authorize").await, lab.journal("capture").await), (1, 1));
 }
@@ -122,7 +121,9 @@ async fn the_last_seat_is_sold_once_to_fifty_rivals() {
     ada.wait(&accepted[0], "ticketed").await;
     assert_eq!(lab.seats().await, (0, 200));
     assert_eq!(count(&lab.database, "SELECT count(*) FROM orders").await, 1);
-    assert_eq!(count(&lab.database, "SELECT count(*) FROM idempotency_key").await, 1);
+    let said = "SELECT count(*) FROM idempotency_key WHERE status = ";
+    assert_eq!(count(&lab.database, &format!("{said}202")).await, 1);
+    assert_eq!(count(&lab.database, &format!("{said}409")).await, 49, "each no is kept, too");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -219,13 +220,17 @@ async fn a_ticketed_order_is_cancelled_and_paid_back() {
     let body = instant(&an_offer(&lab).await, "Lovelace", "tok_visa");
     let order = id(&ada.book(&new_key(), &body).await.is(202));
     ada.wait(&order, "ticketed").await;
-    let (path, key) = (format!("/v1/orders/{order}/cancel"), new_key());
-    let first = ada.post(&path, &key, &Value::Null).await.is(202);
+    let quote = ada.quote_cancellation(&order).await.is(201).data();
+    assert_eq!(quote["refund"], ada.wait(&order, "ticketed").await["total"]);
+    let key = new_key();
+    let first = ada.confirm(&quote, &key, &Value::Null).await.is(202);
     assert_eq!(first.data()["state"], "cancelling");
     ada.wait(&order, "refunded").await;
-    let again = ada.post(&path, &key, &Value::Null).await.is(202);
+    let again = ada.confirm(&quote, &key, &Value::Null).await.is(202);
     assert_eq!(again.bytes, first.bytes, "the same answer, although the order has moved on");
-    ada.post(&path, &new_key(), &Value::Null).await.refuses(409, "order_state_conflict");
+    let other = ada.confirm(&quote, &new_key(), &Value::Null).await;
+    other.refuses(409, "order_state_conflict");
+    ada.quote_cancellation(&order).await.refuses(409, "order_state_conflict");
     assert_eq!((lab.journal("capture").await, lab.journal("refund").await), (1, 1));
     assert_eq!(lab.seats().await, (0, 0));
 }
@@ -239,8 +244,11 @@ async fn nobody_sees_or_touches_the_order_of_another() {
     for path in [format!("/v1/orders/{order}"), format!("/v1/orders/{order}/events")] {
         eve.get(&path).await.refuses(404, "not_found");
     }
-    let cancel = format!("/v1/orders/{order}/cancel");
-    eve.post(&cancel, &new_key(), &Value::Null).await.refuses(404, "not_found");
+    eve.quote_cancellation(&order).await.refuses(404, "not_found");
+    let quote = ada.quote_cancellation(&order).await.is(201).data();
+    let path = format!("/v1/order-cancellations/{}", quote["id"].as_str().unwrap());
+    eve.get(&path).await.refuses(404, "not_found");
+    eve.confirm(&quote, &new_key(), &Value::Null).await.refuses(404, "not_found");
     let pay = json!({"order_id": order, "payment": {"token": "tok_visa"}});
     eve.post("/v1/payments", &new_key(), &pay).await.refuses(404, "not_found");
     assert_eq!(eve.get("/v1/orders").await.is(200).json()["data"], json!([]));

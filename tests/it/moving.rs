@@ -103,8 +103,7 @@ async fn a_traveller_moves_with_every_row_and_goes_on_as_before() {
     let pay = json!({"order_id": held, "payment": {"token": "tok_visa"}});
     there.post("/v1/payments", &new_key(), &pay).await.is(202);
     there.wait(&held, "ticketed").await;
-    let cancel = format!("/v1/orders/{order}/cancel");
-    there.post(&cancel, &new_key(), &Value::Null).await.is(202);
+    there.cancel(&order).await.is(202);
     there.wait(&order, "refunded").await;
     assert_eq!((lab.journal("authorize").await, lab.journal("tickets").await), (2, 2));
 

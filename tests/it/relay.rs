@@ -337,8 +337,7 @@ async fn a_stream_that_is_down_holds_no_webhook_up_and_misses_nothing() {
     let bodies: Vec<Vec<u8>> = tape.taken.lock().unwrap().iter().map(Event::body).collect();
     let sent: Vec<Vec<u8>> = receiver.seen().into_iter().map(|received| received.bytes).collect();
     assert_eq!(bodies, sent, "the stream is told the same, to the byte");
-    let cancel = format!("/v1/orders/{order}/cancel");
-    ada.post(&cancel, &new_key(), &serde_json::Value::Null).await.is(202);
+    ada.cancel(&order).await.is(202);
     until("webhooks that fail hold no stream up", || async { tape.ids().len() >= 8 }).await;
 }
 

@@ -57,8 +57,7 @@ async fn voids_and_refunds_survive_an_outage() {
     ada.wait(&order, "ticketed").await;
     lab.fault("refund", "unavailable", 2).await;
     lab.fault("cancel", "lost_reply", 1).await;
-    let cancel = format!("/v1/orders/{order}/cancel");
-    ada.post(&cancel, &new_key(), &serde_json::Value::Null).await.is(202);
+    ada.cancel(&order).await.is(202);
     ada.wait(&order, "refunded").await;
     assert_eq!((lab.journal("void").await, lab.journal("refund").await), (1, 1));
     assert_eq!(lab.seats().await, (0, 0));

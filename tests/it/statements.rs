@@ -27,7 +27,8 @@ const EXPECTED: &[(&str, u64, u64)] = &[
     ("GET /v1/orders", 2, 2),
     ("GET /v1/orders/{id}/events", 2, 2),
     ("POST /v1/payments", 3, 5),
-    ("POST /v1/orders/{id}/cancel", 3, 5),
+    ("POST /v1/order-cancellations", 3, 5),
+    ("POST /v1/order-cancellations/{id}/confirm", 4, 6),
     ("POST /v1/webhooks", 2, 4),
     ("GET /v1/webhooks", 2, 2),
     ("POST /v1/webhooks/{id}/ping", 2, 4),
@@ -131,10 +132,11 @@ async fn orders(lab: &Lab, meter: &mut Meter<'_>, ada: &Person, offer: &str) {
     // As if the payment had been declined: only then may a held order be cancelled again.
     let plant = "UPDATE orders SET payment_token = NULL WHERE kind = 'hold'";
     crate::lab::sql(&lab.database, plant).await;
-    let cancel = format!("/v1/orders/{held}/cancel");
+    let request = ada.quote_cancellation(&held);
+    let quote = meter.measure("POST /v1/order-cancellations", request).await.is(201).data();
     let key = new_key();
-    let request = ada.post(&cancel, &key, &Value::Null);
-    meter.measure("POST /v1/orders/{id}/cancel", request).await.is(202);
+    let request = ada.confirm(&quote, &key, &Value::Null);
+    meter.measure("POST /v1/order-cancellations/{id}/confirm", request).await.is(202);
 }
 
 async fn webhooks(meter: &mut Meter<'_>, ada: &Person) {

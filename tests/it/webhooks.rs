@@ -321,17 +321,18 @@ async fn a_webhook_moves_home_with_its_traveller() {
 
     moved(&Planner::of(&lab, germans_to_dublin), &lab);
     let there = Person { url: lab.url("eu-west"), ..ada.clone() };
-    let cancel = format!("/v1/orders/{order}/cancel");
-    there.post(&cancel, &new_key(), &Value::Null).await.is(202);
-    let seen = receiver.wait(8).await;
-    assert_eq!(receiver.names()[5..], ["order.cancelling", "order.cancelled", "payment.refunded"]);
+    there.cancel(&order).await.is(202);
+    let seen = receiver.wait(9).await;
+    let names =
+        ["order.cancellation_quoted", "order.cancelling", "order.cancelled", "payment.refunded"];
+    assert_eq!(receiver.names()[5..], names);
     for received in &seen {
         assert!(received.is_signed_with(rotated["secret"].as_str().unwrap()));
         assert!(received.is_signed_with(&hook.secret), "the old one signs along, moved or not");
     }
     let first = seen[0].id();
     there.ask(&hook, &format!("/deliveries/{first}/redeliver")).await.is(202);
-    let again = receiver.wait(9).await.remove(8);
+    let again = receiver.wait(10).await.remove(9);
     assert_eq!(again.id(), first, "an event keeps its id");
     assert_eq!(there.get("/v1/webhooks").await.is(200).json()["data"][0]["url"], receiver.url);
 }

@@ -113,7 +113,7 @@ async fn a_price_that_moved_at_booking_is_told_and_nothing_is_charged() {
     let seen = ada.wait(&order, "failed").await;
     assert_eq!((&seen["failure"], &seen["charged"]), (&json!("price_changed"), &json!("no")));
     let amount = |it: &Value| it["amount_minor"].as_i64().unwrap();
-    assert!(amount(&seen["new_total"]) > amount(&seen["total"]), "{seen}");
+    assert!(amount(&seen["price_change"]["new_total"]) > amount(&seen["total"]), "{seen}");
     assert_eq!(lab.seats().await, (0, 0));
     assert!(money(&lab).await.iter().all(|it| it["captured"] == 0 && it["status"] == "voided"));
 }

@@ -106,6 +106,8 @@ test("a Berliner books on New York's page, and only home sees her", async () => 
     assert.ok(!`${request.url()} ${request.postData()}`.includes("ada"), request.url());
   }
   await page.click(".cancel summary");
+  await page.click(".cancel .quiet");
+  await page.waitForSelector("text=goes back to where it came from");
   await page.click(".cancel .danger");
   await page.waitForSelector("text=Cancelled and refunded");
   await page.close();

@@ -1,9 +1,11 @@
 -- order_accept: the whole acceptance in one statement; no row means the key was used before.
 WITH key AS (
     INSERT INTO idempotency_key
-        (region, traveller_id, key_hash, request_hash, status, location, body, expires_at)
+        (region, traveller_id, key_hash, request_hash, status, location, body, order_id,
+         body_until, expires_at)
     VALUES
-        ($1::text::crdb_internal_region, $2, $3, $4, 202, $5, $6, now() + interval '30 days')
+        ($1::text::crdb_internal_region, $2, $3, $4, 202, $5, $6, $7::uuid,
+         now() + interval '24 hours', now() + interval '30 days')
     ON CONFLICT (region, traveller_id, key_hash) DO NOTHING
     RETURNING region
 ), accepted AS (

@@ -19,7 +19,8 @@ WITH moved AS (
         disruption = CASE WHEN $21::bool THEN $22::jsonb ELSE disruption END,
         itinerary = coalesce($23::jsonb, itinerary),
         total_minor = coalesce($24::int8, total_minor),
-        flown_at = coalesce($25::timestamptz, flown_at)
+        flown_at = coalesce($25::timestamptz, flown_at),
+        fees_minor = coalesce($35::int8, fees_minor)
     WHERE region = $1::text::crdb_internal_region AND id = $2 AND epoch = $3 AND version = $4
     RETURNING region, id, version
 ), paid AS (

@@ -3,6 +3,7 @@ SELECT
     o.id, o.kind, o.state, o.version, o.itinerary, o.total_minor, o.currency, o.booking_reference,
     o.documents, o.payment_required_by, o.failure, o.created_at, o.updated_at,
     (o.payment_token IS NOT NULL) AS paying, o.price_change_minor, o.action_url, o.disruption,
+    o.fees_minor,
     (
         SELECT coalesce(jsonb_agg(jsonb_build_object(
             'position', p.position, 'asked_as', p.asked_as, 'reference', p.reference,

@@ -118,9 +118,14 @@ impl Booking {
         })
     }
 
+    /// Whether the airline changed it and nobody has agreed: then no fare keeps anything.
+    fn moved(&self) -> bool {
+        self.change.as_ref().is_some_and(|change| !change.accepted)
+    }
+
     /// What a fare with a fee keeps of an amount.
     fn fee(&self, of: Money) -> i64 {
-        if self.called("FEE") { of.amount_minor * FEE_PERCENT / 100 } else { 0 }
+        if self.called("FEE") && !self.moved() { of.amount_minor * FEE_PERCENT / 100 } else { 0 }
     }
 
     fn confirm(&mut self, now: Timestamp) -> Result<(), Reply> {
@@ -402,7 +407,8 @@ async fn cancellation_terms(
 ) -> Response {
     let Ok(total) = Money::deserialize(&body.0["total"]) else { return malformed() };
     let view = |booking: &Booking| {
-        let back = if booking.called("NOREFUND") { 0 } else { total.amount_minor };
+        let strict = booking.called("NOREFUND") && !booking.moved();
+        let back = if strict { 0 } else { total.amount_minor };
         let amount_minor = back - booking.fee(Money { amount_minor: back, ..total });
         ok(json!({ "refund": Money { amount_minor, ..total } }))
     };
