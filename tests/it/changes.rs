@@ -3,7 +3,9 @@
 
 use serde_json::{Value, json};
 
-use crate::asker::{Answer, Person, an_offer, direct_offers, hold, id, instant, new_key};
+use crate::asker::{
+    Answer, Person, an_offer, day, direct_offers, hold, id, instant, new_key, post,
+};
 use crate::lab::{Lab, sql};
 
 fn minor(money: &Value) -> i64 {
@@ -245,6 +247,13 @@ async fn what_cannot_be_changed_so_is_said_before_anything_is_done() {
     let two = direct_offers(&lab, "FRA", "JFK", 2).await;
     let pointer = |answer: Answer| answer.json()["errors"][0]["pointer"].clone();
     let refused = ada.quote_change(&order, text(&two[0], "id")).await;
+    assert_eq!(pointer(refused.refuses(422, "validation_failed")), "/offer_id");
+    let dollars = json!({
+        "slices": [{"origin": "FRA", "destination": "JFK", "departure_date": day(40)}],
+        "currency": "USD",
+    });
+    let found = post(&lab, "eu-central", "/v1/offer-requests", &dollars).await.is(201).data();
+    let refused = ada.quote_change(&order, text(&found["offers"][0], "id")).await;
     assert_eq!(pointer(refused.refuses(422, "validation_failed")), "/offer_id");
     ada.quote_change(&order, "off_nonsense").await.refuses(404, "not_found");
     ada.quote_change("ord_nonsense", offer).await.refuses(404, "not_found");

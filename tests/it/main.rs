@@ -38,6 +38,7 @@ mod idempotency;
 mod input;
 mod lifecycle;
 mod links;
+mod listing;
 mod moving;
 mod nonsense;
 mod origins;
