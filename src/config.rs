@@ -1,6 +1,7 @@
 //! The command line and the environment: what a person may set, with words for each.
 
 mod kafka;
+mod seats;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -14,6 +15,7 @@ use crate::suppliers::sandbox::faults::Fault;
 use crate::telemetry::LogFormat;
 
 pub use kafka::{KafkaArgs, Password};
+pub use seats::{Seats, SeatsAction};
 
 /// What an exit code means, for `--help`.
 const EXIT_CODES: &str = "Exit codes: 0 done, 1 could not be done (the reason is on standard \
@@ -63,6 +65,9 @@ pub enum Command {
     /// Show where every row is, and everything that is where it must not be.
     #[command(after_help = EXIT_CODES)]
     Audit(Audit),
+    /// Say by how much a flight may be oversold.
+    #[command(after_help = EXIT_CODES)]
+    Seats(Seats),
     /// Look at the catalogue and the schedule that is generated from it.
     #[command(after_help = EXIT_CODES)]
     Catalogue(CatalogueArgs),

@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use clap::Parser;
 use meridian::catalogue::{Catalogue, Schedule};
-use meridian::clock::Clock;
+use meridian::clock::{Clock, Deadline};
 use meridian::config::{
     Audit, AuditWhat, CatalogueArgs, Cli, Command, Database, Demo, KafkaArgs, KeysArgs, Migrate,
-    NodeArgs, Password, Regions, SandboxArgs, Serve, Work, redirect,
+    NodeArgs, Password, Regions, SandboxArgs, Seats, SeatsAction, Serve, Work, redirect,
 };
 use meridian::demo::house::House;
 use meridian::demo::tour::{Seen, tour};
@@ -38,6 +38,8 @@ mod regions;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+/// Longest that a flight's days may take to be told of another limit.
+const OVERSELL_PATIENCE: Duration = Duration::from_secs(60);
 /// A check found something wrong.
 const FOUND: u8 = 2;
 /// The next step is another tool's.
@@ -90,6 +92,7 @@ async fn run(cli: Cli) -> Outcome {
             regions::run(registry, cli.regions_dir.as_deref(), action).await
         }
         Command::Audit(audit) => run_audit(registry, audit).await,
+        Command::Seats(seats) => run_seats(seats).await,
         Command::Catalogue(catalogue) => run_catalogue(&catalogue),
         Command::Sandbox(sandbox) => run_sandbox(sandbox).await,
         Command::Keys(KeysArgs { dir }) => {
@@ -307,6 +310,25 @@ async fn run_audit(registry: Registry, audit: Audit) -> Outcome {
     }
     let clean = report.violations.is_empty();
     Ok(if clean { ExitCode::SUCCESS } else { ExitCode::from(FOUND) })
+}
+
+async fn run_seats(seats: Seats) -> Outcome {
+    let (SeatsAction::Oversell { database, .. } | SeatsAction::Limits { database }) = &seats.action;
+    let store = Store::open(&StoreConfig::new(database.url.clone())).await.map_err(text)?;
+    match seats.action {
+        SeatsAction::Oversell { flight, percent, .. } => {
+            let deadline = Deadline::after(OVERSELL_PATIENCE);
+            let touched = store.oversell(deadline, flight, percent).await.map_err(text)?;
+            say(&format!("{flight}: so from now on, and on {touched} days and cabins on sale"));
+        }
+        SeatsAction::Limits { .. } => {
+            for (flight, percent) in store.oversell_limits().await.map_err(text)? {
+                say(&format!("{flight} {percent} %"));
+            }
+        }
+    }
+    store.close();
+    Ok(ExitCode::SUCCESS)
 }
 
 fn show(report: &audit::Report) {

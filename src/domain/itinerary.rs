@@ -80,6 +80,22 @@ impl Flight {
     }
 }
 
+impl FromStr for Flight {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let flight = || {
+            let (carrier, number) = text.as_bytes().split_first_chunk::<2>()?;
+            let sign = |byte: &u8| byte.is_ascii_uppercase() || byte.is_ascii_digit();
+            let digits = number.iter().all(u8::is_ascii_digit) && number.first() != Some(&b'0');
+            let number: u16 = std::str::from_utf8(number).ok()?.parse().ok()?;
+            let sane = carrier.iter().all(sign) && digits && number < 10_000;
+            sane.then_some(Self { carrier: *carrier, number })
+        };
+        flight().ok_or_else(|| "a flight designator, such as N2417".to_owned())
+    }
+}
+
 impl fmt::Display for Flight {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}{}", self.carrier(), self.number)

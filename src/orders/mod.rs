@@ -333,7 +333,7 @@ impl Orders {
         if usize::from(terms.passengers) != booking.passengers.len() {
             return Err(Refusal::Passengers { offered: terms.passengers });
         }
-        let leaves = offer.slices[0].segments[0].departing_at.date();
+        let leaves = offer.slices[0].segments[0].departs_on();
         let grown = |p: &Passenger| p.born_on.saturating_add(ALONE_FROM_YEARS.years()) <= leaves;
         if !booking.passengers.iter().any(grown) {
             return Err(Refusal::Unaccompanied);

@@ -187,7 +187,7 @@ impl Finder {
         let leg = |segment: &Segment| {
             let flies = |pattern: &Pattern| pattern.flight().to_string() == segment.flight;
             let pattern = self.schedule.patterns.iter().position(flies)?;
-            Some(Leg { pattern: u32::try_from(pattern).ok()?, on: segment.departing_at.date() })
+            Some(Leg { pattern: u32::try_from(pattern).ok()?, on: segment.departs_on() })
         };
         let legs = |slice: &Slice| slice.segments.iter().map(leg).collect::<Option<Vec<Leg>>>();
         let terms = Terms {

@@ -4,6 +4,7 @@
 //! node believes: so seats can move while they are being sold.
 
 use std::collections::BTreeMap;
+use std::str::FromStr;
 
 use jiff::civil::Date;
 use meridian_regions::{Country, RegionId};
@@ -13,7 +14,7 @@ use super::tx::Words;
 use super::{Error, Reader, Store, Tx, sql};
 use crate::clock::Deadline;
 use crate::domain::ids::OrderId;
-use crate::domain::itinerary::Cabin;
+use crate::domain::itinerary::{Cabin, Flight};
 use crate::domain::order::Seats;
 
 /// The seats that an order wants on one flight.
@@ -27,6 +28,28 @@ pub struct SeatWish {
     pub departs_on: Date,
     /// Seats of the cabin, should nobody have touched the flight yet.
     pub capacity: i64,
+}
+
+/// By how much a flight may be oversold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Percent(u8);
+
+impl Percent {
+    /// More than this is refused here and by the database.
+    pub const MAX: u8 = 5;
+
+    fn get(self) -> i64 {
+        self.0.into()
+    }
+}
+
+impl FromStr for Percent {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let percent = text.parse().ok().filter(|percent| *percent <= Self::MAX);
+        percent.map(Self).ok_or_else(|| format!("0 to {}", Self::MAX))
+    }
 }
 
 impl Tx {
@@ -122,6 +145,32 @@ impl Store {
             .unzip();
         let words: Words = vec![Box::new(countries), Box::new(regions)];
         self.write(deadline, &sql::inventory::keepers_claim, words).await.map(drop)
+    }
+
+    /// Lets a flight sell so many percent more than it has, on every day; how many cabins of how
+    /// many days were touched before. What is sold beyond a lower limit stays sold.
+    pub async fn oversell(
+        &self,
+        deadline: Deadline,
+        flight: Flight,
+        percent: Percent,
+    ) -> Result<u64, Error> {
+        let flight = flight.to_string();
+        self.transact("oversell", deadline, |tx| {
+            let flight = flight.clone();
+            async move {
+                let words: &super::read::Params<'_> = &[&flight, &percent.get()];
+                tx.run(&sql::inventory::oversell_set, words).await?;
+                tx.run(&sql::inventory::oversell_apply, words).await
+            }
+        })
+        .await
+    }
+
+    /// The flights that may sell more than they have, and by how many percent.
+    pub async fn oversell_limits(&self) -> Result<BTreeMap<String, i64>, Error> {
+        let rows = self.fresh().all(&sql::inventory::oversell_limits, &[]).await?;
+        Ok(rows.iter().map(|row| (row.get("flight"), row.get("percent"))).collect())
     }
 
     /// Who keeps the seats of which country, as the database calls the region.

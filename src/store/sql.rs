@@ -91,7 +91,7 @@ queries! {
     }
     inventory {
         seats_hold, seats_add, seats_sell, seats_release, seats_left, seats_rehome, keepers,
-        keepers_claim, keeper_move,
+        keepers_claim, keeper_move, oversell_set, oversell_apply, oversell_limits,
     }
     moving {
         residents, residents_of, traveller_sealed, orders_sealed, passengers_sealed,

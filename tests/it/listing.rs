@@ -32,7 +32,8 @@ async fn a_list_is_walked_page_by_page_and_nothing_comes_twice_or_is_missed() {
     sql(
         &lab.database,
         "UPDATE orders SET created_at = (SELECT max(created_at) FROM orders)
-         WHERE created_at >= (SELECT created_at FROM orders ORDER BY created_at DESC OFFSET 3 LIMIT 1)",
+         WHERE created_at >=
+             (SELECT created_at FROM orders ORDER BY created_at DESC OFFSET 3 LIMIT 1)",
     )
     .await;
     let whole = ada.get("/v1/orders").await.is(200);

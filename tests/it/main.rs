@@ -43,6 +43,7 @@ mod moving;
 mod nonsense;
 mod origins;
 mod outage;
+mod oversell;
 mod processes;
 mod protocol;
 mod receiver;

@@ -290,6 +290,7 @@ fn strangers_understand_the_help_and_wrong_usage_has_its_own_code() {
         "migrate",
         "regions",
         "audit",
+        "seats",
         "catalogue",
         "sandbox",
         "keys",
