@@ -221,6 +221,7 @@ async fn world_and_config(
         callbacks: args.callback_url.clone().unwrap_or_else(|| region.endpoints.api.clone()),
         lease: Duration::from_millis(args.lease_ms),
         reach: if args.webhooks_anywhere { Reach::Anywhere } else { Reach::World },
+        crash_at: args.crash_at.clone(),
         page_origins: args.page_origins.iter().map(|origin| origin.0.clone()).collect(),
         ..NodeConfig::new(region, store, keys, "")
     };

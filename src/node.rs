@@ -20,6 +20,7 @@ use crate::places::PlaceIndex;
 use crate::privacy::keys::Keys;
 use crate::relay::{self, EventSink, Relay};
 use crate::search::Finder;
+use crate::store::crash::{CrashPoint, Death};
 use crate::store::release::Release;
 use crate::store::{Error, Store, StoreConfig, migrate};
 use crate::suppliers::airline::HttpAirline;
@@ -106,6 +107,8 @@ pub struct NodeConfig {
     pub reach: Reach,
     /// The event stream, if there is one.
     pub sink: Option<Arc<dyn EventSink>>,
+    /// Where its process kills itself, for a test.
+    pub crash_at: Option<CrashPoint>,
 }
 
 impl NodeConfig {
@@ -127,6 +130,7 @@ impl NodeConfig {
             page_origins: Vec::new(),
             reach: Reach::World,
             sink: None,
+            crash_at: None,
         }
     }
 }
@@ -178,6 +182,9 @@ impl Node {
         }
         let keepers = world.catalogue.keepers(world.registry);
         store.keepers_claim(Deadline::after(START_PATIENCE), &keepers).await?;
+        if let Some(point) = config.crash_at.clone() {
+            store.faults().crash().arm(point, Death::Process);
+        }
         let address = listener.local_addr().expect("a bound listener has an address");
         let (dispatch, handed_over) = Dispatch::channel();
         let api = api(world, &config, store, dispatch);
