@@ -122,6 +122,22 @@ impl Person {
         self.post("/v1/orders", key, body).await
     }
 
+    /// Cancels an order.
+    pub(crate) async fn cancel(&self, key: &str, order: &str) -> Answer {
+        self.post(&format!("/v1/orders/{order}/cancel"), key, &Value::Null).await
+    }
+
+    /// The same person, asking another node.
+    pub(crate) fn via(&self, url: &str) -> Self {
+        Self { url: url.to_owned(), ..self.clone() }
+    }
+
+    /// Posts to a node that may die before it answers.
+    pub(crate) async fn post_into_the_dark(&self, path: &str, key: &str, body: &Value) {
+        let request = self.http.post(format!("{}{path}", self.url)).bearer_auth(&self.token);
+        let _ = request.header("idempotency-key", key).json(body).send().await;
+    }
+
     /// Waits until an order is in a state, and returns it.
     pub(crate) async fn wait(&self, order: &str, state: &str) -> Value {
         let deadline = Deadline::after(PATIENCE);

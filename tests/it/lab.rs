@@ -17,6 +17,7 @@ use meridian::suppliers::CallbackSecrets;
 use meridian::suppliers::sandbox::Sandbox;
 use meridian::webhooks::guard::Reach;
 use meridian_regions::{RegionId, Registry};
+use serde_json::json;
 use tokio::net::TcpListener;
 
 /// How long a condition may take to come true on a busy machine.
@@ -133,6 +134,8 @@ pub(crate) struct Plan {
     pub(crate) database_at: Option<SocketAddr>,
     pub(crate) reach: Reach,
     pub(crate) sink: Option<Arc<dyn EventSink>>,
+    /// A clock of the node's own, if it is not the house's.
+    pub(crate) clock: Option<Clock>,
 }
 
 impl Default for Plan {
@@ -147,6 +150,7 @@ impl Default for Plan {
             database_at: None,
             reach: Reach::World,
             sink: None,
+            clock: None,
         }
     }
 }
@@ -225,7 +229,9 @@ impl Lab {
             sink: plan.sink.clone(),
             ..NodeConfig::new(region, store, keys, &self.suppliers)
         };
-        Node::start(&self.world, config, listener).await.unwrap()
+        let clock = plan.clock.clone().unwrap_or_else(|| self.world.clock.clone());
+        let world = World { clock, ..self.world.clone() };
+        Node::start(&world, config, listener).await.unwrap()
     }
 
     pub(crate) fn region(&self, name: &str) -> RegionId {
@@ -246,6 +252,11 @@ impl Lab {
         self.books().await["done"][operation].as_u64().unwrap_or(0)
     }
 
+    /// How often the other companies were asked, whatever came of it.
+    pub(crate) async fn asked(&self, operation: &str) -> u64 {
+        self.books().await["asked"][operation].as_u64().unwrap_or(0)
+    }
+
     /// All that the other companies have written down.
     pub(crate) async fn books(&self) -> serde_json::Value {
         let url = format!("{}/sandbox/journal", self.suppliers);
@@ -254,7 +265,15 @@ impl Lab {
 
     /// Makes the next calls of an operation fail.
     pub(crate) async fn fault(&self, operation: &str, mode: &str, times: u64) {
-        let body = serde_json::json!({"operation": operation, "mode": mode, "times": times});
+        self.plan_fault(json!({"operation": operation, "mode": mode, "times": times})).await;
+    }
+
+    /// Makes the next call of an operation take so long.
+    pub(crate) async fn slow(&self, operation: &str, ms: u64) {
+        self.plan_fault(json!({"operation": operation, "mode": "slow", "ms": ms})).await;
+    }
+
+    async fn plan_fault(&self, body: serde_json::Value) {
         let url = format!("{}/sandbox/faults", self.suppliers);
         let answer = reqwest::Client::new().post(url).json(&body).send().await.unwrap();
         assert!(answer.status().is_success());

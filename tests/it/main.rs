@@ -46,6 +46,7 @@ mod protocol;
 mod receiver;
 mod relay;
 mod residence;
+mod rows;
 mod runbooks;
 mod saga;
 mod schema;
