@@ -107,8 +107,8 @@ pub struct NodeConfig {
     pub reach: Reach,
     /// The event stream, if there is one.
     pub sink: Option<Arc<dyn EventSink>>,
-    /// Where its process kills itself, for a test.
-    pub crash_at: Option<CrashPoint>,
+    /// Where it dies, for a test.
+    pub crash_at: Option<(CrashPoint, Death)>,
 }
 
 impl NodeConfig {
@@ -182,8 +182,8 @@ impl Node {
         }
         let keepers = world.catalogue.keepers(world.registry);
         store.keepers_claim(Deadline::after(START_PATIENCE), &keepers).await?;
-        if let Some(point) = config.crash_at.clone() {
-            store.faults().crash().arm(point, Death::Process);
+        if let Some((point, death)) = config.crash_at.clone() {
+            store.faults().crash().arm(point, death);
         }
         let address = listener.local_addr().expect("a bound listener has an address");
         let (dispatch, handed_over) = Dispatch::channel();

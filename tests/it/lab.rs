@@ -12,6 +12,7 @@ use meridian::demo::postgres::{Keep, Postgres};
 use meridian::node::{Node, NodeConfig, World};
 use meridian::privacy::keys::{self, Keys};
 use meridian::relay::EventSink;
+use meridian::store::crash::{CrashPoint, Death};
 use meridian::store::{DatabaseUrl, StoreConfig, migrate};
 use meridian::suppliers::CallbackSecrets;
 use meridian::suppliers::sandbox::Sandbox;
@@ -134,6 +135,8 @@ pub(crate) struct Plan {
     pub(crate) database_at: Option<SocketAddr>,
     pub(crate) reach: Reach,
     pub(crate) sink: Option<Arc<dyn EventSink>>,
+    /// Where the nodes die.
+    pub(crate) crash_at: Option<(CrashPoint, Death)>,
     /// A clock of the node's own, if it is not the house's.
     pub(crate) clock: Option<Clock>,
 }
@@ -150,6 +153,7 @@ impl Default for Plan {
             database_at: None,
             reach: Reach::World,
             sink: None,
+            crash_at: None,
             clock: None,
         }
     }
@@ -227,6 +231,8 @@ impl Lab {
             page_origins: plan.page_origins.clone(),
             reach: plan.reach,
             sink: plan.sink.clone(),
+            crash_at: plan.crash_at.clone(),
+            callbacks: format!("http://{}", listener.local_addr().unwrap()),
             ..NodeConfig::new(region, store, keys, &self.suppliers)
         };
         let clock = plan.clock.clone().unwrap_or_else(|| self.world.clock.clone());

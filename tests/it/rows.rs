@@ -98,6 +98,10 @@ async fn row_03_a_node_killed_between_commit_and_reply_is_asked_again_and_the_by
         let again = there.post(path, &key, &body).await.is(202);
         assert_eq!(again.bytes, before.bytes, "{path}");
         assert_eq!(again.header("location"), before.header("location"), "{path}");
+        // What the dead node wrote down to be sent, and never sent.
+        let bytes: String = again.bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        let kept = "SELECT count(*) FROM idempotency_key WHERE encode(body, 'hex') =";
+        assert_eq!(count(&lab.database, &format!("{kept} '{bytes}'")).await, 1, "{path}");
     }
     assert_eq!(count(&lab.database, "SELECT count(*) FROM orders").await, 1);
     assert_eq!((lab.journal("authorize").await, lab.journal("book").await), (1, 1));
