@@ -135,6 +135,7 @@ impl Driver {
             })
             .await?;
         if kept.is_none() {
+            metrics::counter!("meridian_saga_fenced_total").increment(1);
             return Ok(LetGo::Fenced);
         }
         if !state.works() {
