@@ -133,6 +133,8 @@ pub(crate) struct Plan {
     pub(crate) page_origins: Vec<String>,
     /// Where the nodes find the database's server, if not at its own socket.
     pub(crate) database_at: Option<SocketAddr>,
+    /// Another database than one of the run's server.
+    pub(crate) database: Option<DatabaseUrl>,
     pub(crate) reach: Reach,
     pub(crate) sink: Option<Arc<dyn EventSink>>,
     /// Where the nodes die.
@@ -151,6 +153,7 @@ impl Default for Plan {
             head_patience: Duration::from_secs(60),
             page_origins: Vec::new(),
             database_at: None,
+            database: None,
             reach: Reach::World,
             sink: None,
             crash_at: None,
@@ -179,7 +182,10 @@ impl Lab {
     }
 
     pub(crate) async fn plan(plan: Plan) -> Self {
-        let database = server().database().await;
+        let database = match plan.database.clone() {
+            Some(database) => database,
+            None => server().database().await,
+        };
         let mut listeners = Vec::new();
         for name in &plan.regions {
             let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();

@@ -52,6 +52,7 @@ mod runbooks;
 mod saga;
 mod schema;
 mod search;
+mod standing;
 mod statements;
 mod stream;
 mod suppliers;

@@ -39,7 +39,7 @@ pub(crate) fn url_text(url: &DatabaseUrl) -> String {
 }
 
 /// A child that is killed when its test fails.
-pub(crate) struct Killed(Child);
+pub(crate) struct Killed(pub(crate) Child);
 
 impl Drop for Killed {
     fn drop(&mut self) {
@@ -90,7 +90,7 @@ pub(crate) fn serve(lab: &Lab, region: &str, more: &[&str]) -> (Killed, String) 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_node_killed_between_payment_and_ticketing_loses_nothing() {
+async fn row_01_a_node_killed_between_payment_and_ticketing_loses_nothing() {
     let lab = Lab::plan(Plan { work: false, ..Plan::default() }).await;
     let (victim, url) = serve(&lab, "eu-central", &[]);
     let ada = Person { url, ..Person::berliner(&lab).await };
