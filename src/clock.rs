@@ -25,6 +25,11 @@ impl Clock {
         Timestamp::from_microsecond(now.as_microsecond()).unwrap_or(now)
     }
 
+    /// A wall clock that is wrong by so much; for stories about a machine that does not know.
+    pub fn wrong_by(seconds: i64) -> Self {
+        Self { offset_seconds: Arc::new(AtomicI64::new(seconds)) }
+    }
+
     /// Moves the wall clock of every clone; for stories that need tomorrow.
     pub fn advance(&self, by: Duration) {
         let seconds = i64::try_from(by.as_secs()).expect("a test does not leave the calendar");

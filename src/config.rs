@@ -11,6 +11,7 @@ use meridian_regions::Registry;
 
 use crate::catalogue::Profile;
 use crate::store::DatabaseUrl;
+use crate::store::crash::CrashPoint;
 use crate::suppliers::sandbox::faults::Fault;
 use crate::telemetry::LogFormat;
 
@@ -174,6 +175,9 @@ pub struct NodeArgs {
     /// operators [default: two a core].
     #[arg(long, env = "MERIDIAN_CONNECTIONS")]
     pub connections: Option<std::num::NonZeroUsize>,
+    /// For tests: where this process kills itself, such as after_call:capture.
+    #[arg(long, hide = true)]
+    pub crash_at: Option<CrashPoint>,
     /// Which schedule.
     #[command(flatten)]
     pub schedule: ScheduleArgs,

@@ -20,6 +20,7 @@ use meridian::privacy::audit;
 use meridian::privacy::keys::{self, Keys};
 use meridian::relay::EventSink;
 use meridian::relay::kafka::{self, Kafka};
+use meridian::store::crash::Death;
 use meridian::store::{Store, StoreConfig, migrate as migrations};
 use meridian::suppliers::sandbox::Sandbox;
 use meridian::telemetry;
@@ -224,6 +225,7 @@ async fn world_and_config(
         callbacks: args.callback_url.clone().unwrap_or_else(|| region.endpoints.api.clone()),
         lease: Duration::from_millis(args.lease_ms),
         reach: if args.webhooks_anywhere { Reach::Anywhere } else { Reach::World },
+        crash_at: args.crash_at.clone().map(|point| (point, Death::Process)),
         page_origins: args.page_origins.iter().map(|origin| origin.0.clone()).collect(),
         ..NodeConfig::new(region, store, keys, "")
     };

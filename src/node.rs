@@ -21,6 +21,7 @@ use crate::places::PlaceIndex;
 use crate::privacy::keys::Keys;
 use crate::relay::{self, EventSink, Relay};
 use crate::search::Finder;
+use crate::store::crash::{CrashPoint, Death};
 use crate::store::release::Release;
 use crate::store::{Error, Store, StoreConfig, migrate};
 use crate::suppliers::airline::HttpAirline;
@@ -107,6 +108,8 @@ pub struct NodeConfig {
     pub reach: Reach,
     /// The event stream, if there is one.
     pub sink: Option<Arc<dyn EventSink>>,
+    /// Where it dies, for a test.
+    pub crash_at: Option<(CrashPoint, Death)>,
 }
 
 impl NodeConfig {
@@ -128,6 +131,7 @@ impl NodeConfig {
             page_origins: Vec::new(),
             reach: Reach::World,
             sink: None,
+            crash_at: None,
         }
     }
 }
@@ -179,6 +183,9 @@ impl Node {
         }
         let keepers = world.catalogue.keepers(world.registry);
         store.keepers_claim(Deadline::after(START_PATIENCE), &keepers).await?;
+        if let Some((point, death)) = config.crash_at.clone() {
+            store.faults().crash().arm(point, death);
+        }
         let address = listener.local_addr().expect("a bound listener has an address");
         let (dispatch, handed_over) = Dispatch::channel();
         let api = api(world, &config, store, dispatch);

@@ -16,6 +16,7 @@ use crate::clock::Deadline;
 use crate::domain::ids::OrderId;
 use crate::domain::order::State;
 use crate::store::Error;
+use crate::store::crash::Moment;
 use crate::store::saga::{Advance, Rebooked, Work};
 use crate::suppliers::{Airline, Outcome, PaymentProvider};
 
@@ -50,6 +51,7 @@ impl Driver {
     /// Drives an order for as long as there is something to do.
     pub async fn drive(&self, order: OrderId, epoch: i64) -> Result<LetGo, Error> {
         let store = &self.orders.store;
+        let crash = store.faults().crash();
         loop {
             let Some(work) = store.fresh().order_work(order, epoch).await? else {
                 return Ok(LetGo::Fenced);
@@ -61,7 +63,9 @@ impl Driver {
                 next = match next {
                     // A price that stands leads straight to the money: one look, two questions.
                     Next::Ask(call) => {
+                        crash.pass(Moment::BeforeCall, call.name()).await;
                         let heard = self.ask(&work, &situation, &call).await?;
+                        crash.pass(Moment::AfterCall, call.name()).await;
                         tried = heard != Outcome::NotTried;
                         situation.hear(&call, heard)
                     }
@@ -131,6 +135,7 @@ impl Driver {
             })
             .await?;
         if kept.is_none() {
+            metrics::counter!("meridian_saga_fenced_total").increment(1);
             return Ok(LetGo::Fenced);
         }
         if !state.works() {

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
+use super::crash::Crash;
+
 /// How often each fault is still to happen, and what of the protocol is left out. Nothing is,
 /// unless a test says so.
 #[derive(Clone, Debug, Default)]
@@ -12,6 +14,7 @@ pub struct Faults {
     lost_requests: Arc<AtomicU32>,
     unfenced: Arc<AtomicBool>,
     fresh_keys: Arc<AtomicBool>,
+    crash: Crash,
 }
 
 impl Faults {
@@ -38,6 +41,11 @@ impl Faults {
     /// From now on every call has a key of its own: what a saga without stable keys does.
     pub fn fresh_keys(&self) {
         self.fresh_keys.store(true, Ordering::SeqCst);
+    }
+
+    /// Where the node is to die.
+    pub fn crash(&self) -> &Crash {
+        &self.crash
     }
 
     /// The key of a call, as it is to be sent.

@@ -5,6 +5,7 @@
 
 pub mod audit;
 pub mod connect;
+pub mod crash;
 pub mod datamap;
 pub mod engine;
 pub mod error;

@@ -14,6 +14,7 @@ use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 use tracing::Instrument;
 
+use super::crash::Moment;
 use super::error::{Error, Fate};
 use super::read::{Params, at_most_one};
 use super::sql::Query;
@@ -301,6 +302,7 @@ impl Store {
         name: &'static str,
         deadline: Deadline,
     ) -> Result<(), Error> {
+        self.pass(open, Moment::BeforeCommit, name).await;
         if self.inner.faults.abort() {
             return Err(Error::Injected(Fate::Again));
         }
@@ -318,10 +320,19 @@ impl Store {
             }
             Err(_) => return Err(Error::Unknown(name)),
         }
+        self.pass(open, Moment::AfterCommit, name).await;
         if self.inner.faults.lose_commit_reply() {
             return Err(Error::Injected(Fate::Unknown));
         }
         Ok(())
+    }
+
+    /// Goes by a crash point. The dead let their connection go, and with it every lock.
+    async fn pass(&self, open: &mut Open, moment: Moment, name: &'static str) {
+        if self.inner.faults.crash().strikes(moment, name) {
+            drop(open.connection.take().map(Object::take));
+            std::future::pending::<()>().await;
+        }
     }
 }
 

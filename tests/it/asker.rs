@@ -125,14 +125,23 @@ impl Person {
 
     /// Asks what cancelling an order would give back.
     pub(crate) async fn quote_cancellation(&self, order: &str) -> Answer {
-        let body = json!({ "order_id": order });
-        self.post("/v1/order-cancellations", "", &body).await
+        self.quote_cancellation_once("", order).await
+    }
+
+    /// The same under a key.
+    pub(crate) async fn quote_cancellation_once(&self, key: &str, order: &str) -> Answer {
+        self.post("/v1/order-cancellations", key, &json!({ "order_id": order })).await
     }
 
     /// Asks what flying as an offer says would cost.
     pub(crate) async fn quote_change(&self, order: &str, offer: &str) -> Answer {
+        self.quote_change_once("", order, offer).await
+    }
+
+    /// The same under a key.
+    pub(crate) async fn quote_change_once(&self, key: &str, order: &str, offer: &str) -> Answer {
         let body = json!({ "order_id": order, "offer_id": offer });
-        self.post("/v1/order-changes", "", &body).await
+        self.post("/v1/order-changes", key, &body).await
     }
 
     /// Confirms a quote, having seen the order as the quote says.
@@ -163,6 +172,17 @@ impl Person {
 
     pub(crate) async fn book(&self, key: &str, body: &Value) -> Answer {
         self.post("/v1/orders", key, body).await
+    }
+
+    /// The same person, asking another node.
+    pub(crate) fn via(&self, url: &str) -> Self {
+        Self { url: url.to_owned(), ..self.clone() }
+    }
+
+    /// Posts to a node that may die before it answers.
+    pub(crate) async fn post_into_the_dark(&self, path: &str, key: &str, body: &Value) {
+        let request = self.http.post(format!("{}{path}", self.url)).bearer_auth(&self.token);
+        let _ = request.header("idempotency-key", key).json(body).send().await;
     }
 
     /// Waits until an order is in a state, and returns it.

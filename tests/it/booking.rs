@@ -168,7 +168,7 @@ async fn a_declined_card_frees_the_seat() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_airline_that_says_no_after_the_money_gives_it_back() {
+async fn row_16_an_airline_that_says_no_after_the_money_gives_it_back() {
     let lab = Lab::start().await;
     let ada = Person::berliner(&lab).await;
     for (name, reason) in [("SOLDOUT", "sold_out"), ("PRICECHANGE", "price_changed")] {

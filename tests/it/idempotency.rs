@@ -51,7 +51,7 @@ async fn a_replay_still_works_after_the_offer_has_expired() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn another_body_under_the_same_key_is_refused() {
+async fn row_11_another_body_under_the_same_key_is_refused() {
     let lab = Lab::without_worker().await;
     let ada = Person::berliner(&lab).await;
     let (key, offer) = (new_key(), an_offer(&lab).await);
@@ -65,7 +65,7 @@ async fn another_body_under_the_same_key_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn fifty_at_once_under_one_key_make_one_order() {
+async fn row_10_fifty_at_once_under_one_key_make_one_order() {
     let lab = Lab::start().await;
     let ada = Person::berliner(&lab).await;
     let (key, body) = (new_key(), instant(&an_offer(&lab).await, "Lovelace", "tok_visa"));

@@ -12,11 +12,13 @@ use meridian::demo::postgres::{Keep, Postgres};
 use meridian::node::{Node, NodeConfig, World};
 use meridian::privacy::keys::{self, Keys};
 use meridian::relay::EventSink;
+use meridian::store::crash::{CrashPoint, Death};
 use meridian::store::{DatabaseUrl, StoreConfig, migrate};
 use meridian::suppliers::CallbackSecrets;
 use meridian::suppliers::sandbox::Sandbox;
 use meridian::webhooks::guard::Reach;
 use meridian_regions::{RegionId, Registry};
+use serde_json::json;
 use tokio::net::TcpListener;
 
 /// How long a condition may take to come true on a busy machine.
@@ -131,8 +133,14 @@ pub(crate) struct Plan {
     pub(crate) page_origins: Vec<String>,
     /// Where the nodes find the database's server, if not at its own socket.
     pub(crate) database_at: Option<SocketAddr>,
+    /// Another database than one of the run's server.
+    pub(crate) database: Option<DatabaseUrl>,
     pub(crate) reach: Reach,
     pub(crate) sink: Option<Arc<dyn EventSink>>,
+    /// Where the nodes die.
+    pub(crate) crash_at: Option<(CrashPoint, Death)>,
+    /// A clock of the node's own, if it is not the house's.
+    pub(crate) clock: Option<Clock>,
 }
 
 impl Default for Plan {
@@ -145,8 +153,11 @@ impl Default for Plan {
             head_patience: Duration::from_secs(60),
             page_origins: Vec::new(),
             database_at: None,
+            database: None,
             reach: Reach::World,
             sink: None,
+            crash_at: None,
+            clock: None,
         }
     }
 }
@@ -171,7 +182,10 @@ impl Lab {
     }
 
     pub(crate) async fn plan(plan: Plan) -> Self {
-        let database = server().database().await;
+        let database = match plan.database.clone() {
+            Some(database) => database,
+            None => server().database().await,
+        };
         let mut listeners = Vec::new();
         for name in &plan.regions {
             let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
@@ -223,9 +237,13 @@ impl Lab {
             page_origins: plan.page_origins.clone(),
             reach: plan.reach,
             sink: plan.sink.clone(),
+            crash_at: plan.crash_at.clone(),
+            callbacks: format!("http://{}", listener.local_addr().unwrap()),
             ..NodeConfig::new(region, store, keys, &self.suppliers)
         };
-        Node::start(&self.world, config, listener).await.unwrap()
+        let clock = plan.clock.clone().unwrap_or_else(|| self.world.clock.clone());
+        let world = World { clock, ..self.world.clone() };
+        Node::start(&world, config, listener).await.unwrap()
     }
 
     pub(crate) fn region(&self, name: &str) -> RegionId {
@@ -246,6 +264,11 @@ impl Lab {
         self.books().await["done"][operation].as_u64().unwrap_or(0)
     }
 
+    /// How often the other companies were asked, whatever came of it.
+    pub(crate) async fn asked(&self, operation: &str) -> u64 {
+        self.books().await["asked"][operation].as_u64().unwrap_or(0)
+    }
+
     /// All that the other companies have written down.
     pub(crate) async fn books(&self) -> serde_json::Value {
         let url = format!("{}/sandbox/journal", self.suppliers);
@@ -254,7 +277,15 @@ impl Lab {
 
     /// Makes the next calls of an operation fail.
     pub(crate) async fn fault(&self, operation: &str, mode: &str, times: u64) {
-        let body = serde_json::json!({"operation": operation, "mode": mode, "times": times});
+        self.plan_fault(json!({"operation": operation, "mode": mode, "times": times})).await;
+    }
+
+    /// Makes the next call of an operation take so long.
+    pub(crate) async fn slow(&self, operation: &str, ms: u64) {
+        self.plan_fault(json!({"operation": operation, "mode": "slow", "ms": ms})).await;
+    }
+
+    async fn plan_fault(&self, body: serde_json::Value) {
         let url = format!("{}/sandbox/faults", self.suppliers);
         let answer = reqwest::Client::new().post(url).json(&body).send().await.unwrap();
         assert!(answer.status().is_success());

@@ -1,6 +1,7 @@
 //! The program as a person starts it: real processes, real signals.
 
 use std::io::{BufRead, BufReader};
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
@@ -38,7 +39,7 @@ pub(crate) fn url_text(url: &DatabaseUrl) -> String {
 }
 
 /// A child that is killed when its test fails.
-pub(crate) struct Killed(Child);
+pub(crate) struct Killed(pub(crate) Child);
 
 impl Drop for Killed {
     fn drop(&mut self) {
@@ -58,7 +59,19 @@ impl Killed {
         (child, line.unwrap_or_else(|| panic!("it ended without saying {begin:?}")))
     }
 
-    fn signal(&self, signal: Signal) {
+    /// Waits until the process has killed itself at its crash point.
+    pub(crate) async fn killed_itself(&mut self) {
+        let mut ended = None;
+        until("the process has died", || {
+            ended = self.0.try_wait().unwrap();
+            std::future::ready(ended.is_some())
+        })
+        .await;
+        let signal = ended.and_then(|status| status.signal());
+        assert_eq!(signal, Some(Signal::KILL.as_raw()), "{ended:?}");
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.0), signal).unwrap();
     }
 }
@@ -77,7 +90,7 @@ pub(crate) fn serve(lab: &Lab, region: &str, more: &[&str]) -> (Killed, String) 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_node_killed_between_payment_and_ticketing_loses_nothing() {
+async fn row_01_a_node_killed_between_payment_and_ticketing_loses_nothing() {
     let lab = Lab::plan(Plan { work: false, ..Plan::default() }).await;
     let (victim, url) = serve(&lab, "eu-central", &[]);
     let ada = Person { url, ..Person::berliner(&lab).await };

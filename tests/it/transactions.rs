@@ -143,7 +143,7 @@ async fn a_deadline_ends_a_transaction_that_waits_for_a_lock() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_client_that_hangs_up_cuts_nothing_in_two() {
+async fn row_09_a_client_that_hangs_up_cuts_nothing_in_two() {
     let lab = Lab::without_worker().await;
     let ada = Person::berliner(&lab).await;
     let offer = an_offer(&lab).await;

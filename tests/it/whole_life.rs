@@ -22,7 +22,7 @@ async fn money(lab: &Lab) -> Vec<Value> {
 
 /// What the cardholder does on their bank's page, for the only order that waits for it.
 #[expect(clippy::disallowed_methods, reason = "a story looks beside the store")]
-async fn answer_the_bank(lab: &Lab) {
+pub(crate) async fn answer_the_bank(lab: &Lab) {
     let waiting = "SELECT reference FROM order_payment WHERE state = 'action_required'";
     let client = connect(&lab.database).await;
     let reference: String = client.query_one(waiting, &[]).await.unwrap().get(0);
