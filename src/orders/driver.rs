@@ -105,8 +105,7 @@ impl Driver {
             })
             .await?;
         if written.is_none() {
-            metrics::counter!("meridian_saga_fenced_total").increment(1);
-            return Ok(Some(LetGo::Fenced));
+            return Ok(Some(fenced(from)));
         }
         let labels = [("from", from.name()), ("to", to.name())];
         metrics::counter!("meridian_booking_transitions_total", &labels).increment(1);
@@ -135,8 +134,7 @@ impl Driver {
             })
             .await?;
         if kept.is_none() {
-            metrics::counter!("meridian_saga_fenced_total").increment(1);
-            return Ok(LetGo::Fenced);
+            return Ok(fenced(state));
         }
         if !state.works() {
             return Ok(LetGo::Rested);
@@ -144,6 +142,13 @@ impl Driver {
         metrics::counter!("meridian_saga_postponed_total", "state" => state.name()).increment(1);
         Ok(LetGo::Postponed)
     }
+}
+
+/// Somebody else has taken over, and what this node wanted to write is not written.
+fn fenced(state: State) -> LetGo {
+    metrics::counter!("meridian_saga_fenced_total").increment(1);
+    tracing::warn!(state = state.name(), "fenced: another node has taken the order over");
+    LetGo::Fenced
 }
 
 /// What is known of an order, without anything personal.

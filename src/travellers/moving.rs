@@ -14,7 +14,8 @@ use super::email_place;
 use crate::clock::Deadline;
 use crate::domain::ids::TravellerId;
 use crate::privacy::keys::HandoverKeys;
-use crate::privacy::seal::{Broken, Handover, Place};
+
+use crate::privacy::seal::{Broken, Handover, Place, PublicKey};
 use crate::store::moving::{Moved, Sealed, SealedEndpoint, SealedField};
 use crate::store::{self, Abort, Store};
 
@@ -57,9 +58,31 @@ impl Mover {
         let public = self.keys.of(to).ok_or(MoveError::NoKey(to))?;
         // Made once: a second run of the body is the same move.
         let record = Uuid::new_v4();
-        let moved = self
-            .store
-            .tx("traveller_rehome", Deadline::after(PATIENCE), |tx| {
+        let deadline = Deadline::after(PATIENCE);
+        let moved = loop {
+            let moved = self.try_to_move(deadline, traveller, to, (record, reason), public).await;
+            match moved {
+                // The traveller's own orders may be faster many times over, and nobody waits here.
+                Err(Abort::Failed(store::Error::Contended { .. })) if !deadline.passed() => {}
+                other => break other,
+            }
+        };
+        moved.map_err(|abort| match abort {
+            Abort::Refused(error) => error,
+            Abort::Failed(error) => error.into(),
+        })
+    }
+
+    async fn try_to_move(
+        &self,
+        deadline: Deadline,
+        traveller: TravellerId,
+        to: RegionId,
+        (record, reason): (Uuid, &str),
+        public: &PublicKey,
+    ) -> Result<Option<Moved>, Abort<MoveError>> {
+        self.store
+            .tx("traveller_rehome", deadline, |tx| {
                 let (public, reason) = (public.clone(), reason.to_owned());
                 async move {
                     let Some(leaver) = tx.traveller_sealed(traveller).await? else {
@@ -76,11 +99,7 @@ impl Mover {
                     Ok(Some(tx.traveller_rehome(traveller, to, hash, &anew, why).await?))
                 }
             })
-            .await;
-        moved.map_err(|abort| match abort {
-            Abort::Refused(error) => error,
-            Abort::Failed(error) => error.into(),
-        })
+            .await
     }
 }
 

@@ -23,6 +23,10 @@ pub(super) const DEEDS: [&str; 10] = [
     "refund",
 ];
 
+/// The events of an order that is booked, paid and ticketed.
+const TICKETED: &str =
+    "order.requested payment.authorized order.confirmed payment.captured ticket.issued";
+
 /// A life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Story {
@@ -61,9 +65,9 @@ pub(super) enum Story {
 /// How a life ends.
 pub(super) struct End {
     pub(super) state: &'static str,
-    pub(super) events: &'static str,
+    pub(super) events: String,
     /// Of [`DEEDS`], each as often as it is done.
-    pub(super) done: &'static str,
+    pub(super) done: String,
 }
 
 impl Story {
@@ -112,26 +116,9 @@ impl Story {
                 scene.later("unknown", "updated_at = now() - interval '25 hours'").await;
                 order
             }
-            Self::Cancelled => {
-                let order = scene.book_now("Lovelace", "tok_visa").await;
-                scene.wait("ticketed").await;
-                let (asking, key) = (new_key(), new_key());
-                let ask = async |ada: Person| ada.quote_cancellation_once(&asking, &order).await;
-                let quote = scene.ask(ask).await.is(201).data();
-                let confirm = async |ada: Person| ada.confirm(&quote, &key, &Value::Null).await;
-                scene.ask(confirm).await.is(202);
-                order
-            }
+            Self::Cancelled => cancelled(scene).await,
             Self::Changed => changed(scene).await,
-            Self::AirlineMovesAndIsFollowed => {
-                let order = scene.book_now("SCHEDULECHANGE", "tok_visa").await;
-                scene.wait("disrupted").await;
-                let path = format!("/v1/orders/{order}/airline-change/accept");
-                let (key, seen) = (new_key(), "\"order-5\"");
-                let take = async |ada: Person| ada.post_seen(&path, &key, seen, &Value::Null).await;
-                scene.ask(take).await.is(202);
-                order
-            }
+            Self::AirlineMovesAndIsFollowed => followed(scene).await,
             Self::PaidTwice => {
                 let order = scene.book_now("Lovelace", "tok_visa").await;
                 scene.wait("ticketed").await;
@@ -145,78 +132,88 @@ impl Story {
     }
 
     pub(super) fn end(self) -> End {
+        let paid = |rest: &str, done: &str| {
+            let events = format!("{TICKETED}{rest}");
+            ("ticketed", events, format!("authorize book capture tickets{done}"))
+        };
+        let failed = |events: &str, done: &str| ("failed", events.to_owned(), done.to_owned());
         let (state, events, done) = match self {
             Self::Paid
             | Self::PaidTwice
             | Self::ProviderIsAway
             | Self::TakenOver
-            | Self::AskedAgainMuchLater => (
-                "ticketed",
-                "order.requested payment.authorized order.confirmed payment.captured ticket.issued",
-                "authorize book capture tickets",
-            ),
-            Self::CardholderComes => (
-                "ticketed",
-                "order.requested payment.action_required payment.authorized order.confirmed \
-                 payment.captured ticket.issued",
-                "authorize book capture tickets",
-            ),
+            | Self::AskedAgainMuchLater => paid("", ""),
+            Self::CardholderComes => {
+                let (state, events, done) = paid("", "");
+                let proved = "order.requested payment.action_required";
+                (state, events.replacen("order.requested", proved, 1), done)
+            }
             Self::CardholderStaysAway => {
                 // A reservation that nobody proved is none.
-                ("failed", "order.requested payment.action_required payment.expired", "")
+                failed("order.requested payment.action_required payment.expired", "")
             }
-            Self::AirlineMoves => (
-                "disrupted",
-                "order.requested payment.authorized order.confirmed payment.captured \
-                 ticket.issued order.airline_initiated_change_detected",
-                "authorize book capture tickets",
+            Self::AirlineMoves => {
+                let (_, events, done) = paid(" order.airline_initiated_change_detected", "");
+                ("disrupted", events, done)
+            }
+            Self::AirlineMovesAndIsFollowed => paid(
+                " order.airline_initiated_change_detected order.change_accepting \
+                 order.change_accepted",
+                " accept_change",
             ),
-            Self::HeldAndPaid => (
-                "ticketed",
-                "order.requested order.held payment.requested payment.authorized order.confirmed \
-                 payment.captured ticket.issued",
-                "book authorize confirm capture tickets",
-            ),
-            Self::HeldAndForgotten => (
-                "expired",
-                "order.requested order.held order.expiring order.expired",
-                "book cancel",
-            ),
-            Self::SoldOut => (
-                "failed",
+            Self::HeldAndPaid => {
+                let (state, events, done) = paid("", " confirm");
+                let held = "order.requested order.held payment.requested";
+                (state, events.replacen("order.requested", held, 1), done)
+            }
+            Self::HeldAndForgotten => {
+                let events = "order.requested order.held order.expiring order.expired";
+                ("expired", events.to_owned(), "book cancel".to_owned())
+            }
+            Self::SoldOut => failed(
                 "order.requested payment.authorized order.creation_failed payment.voided",
                 "authorize void",
             ),
-            Self::AirlineIsSilent => (
-                "failed",
+            Self::AirlineIsSilent => failed(
                 "order.requested payment.authorized order.outcome_unknown order.reconciled \
                  payment.voided",
                 "authorize void",
             ),
-            Self::Cancelled => (
-                "refunded",
-                "order.requested payment.authorized order.confirmed payment.captured \
-                 ticket.issued order.cancellation_quoted order.cancelling order.cancelled \
-                 payment.refunded",
-                "authorize book capture tickets cancel refund",
-            ),
-            Self::Changed => (
-                "ticketed",
-                "order.requested payment.authorized order.confirmed payment.captured \
-                 ticket.issued order.change_quoted order.changing payment.authorized \
-                 order.changed payment.captured ticket.issued",
-                "authorize book capture tickets authorize change capture tickets",
-            ),
-            Self::AirlineMovesAndIsFollowed => (
-                "ticketed",
-                "order.requested payment.authorized order.confirmed payment.captured \
-                 ticket.issued order.airline_initiated_change_detected order.change_accepting \
-                 order.change_accepted",
-                "authorize book capture tickets accept_change",
+            Self::Cancelled => {
+                let rest = " order.cancellation_quoted order.cancelling order.cancelled \
+                            payment.refunded";
+                let (_, events, done) = paid(rest, " cancel refund");
+                ("refunded", events, done)
+            }
+            Self::Changed => paid(
+                " order.change_quoted order.changing payment.authorized order.changed \
+                 payment.captured ticket.issued",
+                " authorize change capture tickets",
             ),
         };
         End { state, events, done }
     }
+}
+
+async fn cancelled(scene: &mut Scene) -> String {
+    let order = scene.book_now("Lovelace", "tok_visa").await;
+    scene.wait("ticketed").await;
+    let (asking, key) = (new_key(), new_key());
+    let ask = async |ada: Person| ada.quote_cancellation_once(&asking, &order).await;
+    let quote = scene.ask(ask).await.is(201).data();
+    let confirm = async |ada: Person| ada.confirm(&quote, &key, &Value::Null).await;
+    scene.ask(confirm).await.is(202);
+    order
+}
+
+async fn followed(scene: &mut Scene) -> String {
+    let order = scene.book_now("SCHEDULECHANGE", "tok_visa").await;
+    scene.wait("disrupted").await;
+    let path = format!("/v1/orders/{order}/airline-change/accept");
+    let (key, seen) = (new_key(), "\"order-5\"");
+    let take = async |ada: Person| ada.post_seen(&path, &key, seen, &Value::Null).await;
+    scene.ask(take).await.is(202);
+    order
 }
 
 async fn changed(scene: &mut Scene) -> String {
