@@ -1,6 +1,6 @@
-//! The people: they search, book, pay, cancel and look, ask again under the same key when they hear
-//! nothing, and do what careless programs do: send a request fifty times, hang up in the middle of
-//! one, or use a key for something else.
+//! The people: they search, book, pay, change, cancel and look, ask again under the same key when
+//! they hear nothing, and do what careless programs do: send a request fifty times, hang up in the
+//! middle of one, or use a key for something else.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -267,6 +267,31 @@ impl Traveller {
         Some(deed)
     }
 
+    /// Asks what another flight costs, and takes it if that is answered.
+    async fn change(&self, order: &str, offer: &str, turn: usize) -> Option<usize> {
+        let quotes = "/v1/order-changes";
+        let question = self.deed(quotes, json!({ "order_id": order, "offer_id": offer }));
+        let quote = self.send(self.request(&question, self.node(turn))).await?.json();
+        let text = |field: &str| Some(quote["data"][field].as_str()?.to_owned());
+        let costs = quote["data"]["charge"]["amount_minor"].as_i64()? > 0;
+        let body = if costs { json!({ "payment": { "token": "tok_visa" } }) } else { json!({}) };
+        let mut deed = self.deed(&format!("{quotes}/{}/confirm", text("id")?), body);
+        deed.seen = text("order_etag");
+        let deed = self.intend(deed);
+        self.ask(deed, turn).await;
+        Some(deed)
+    }
+
+    /// Takes what the airline has changed.
+    async fn accept(&self, order: &str, version: &Value, turn: usize) -> Option<usize> {
+        let path = format!("/v1/orders/{order}/airline-change/accept");
+        let mut deed = self.deed(&path, Value::Null);
+        deed.seen = Some(format!("\"order-{version}\""));
+        let deed = self.intend(deed);
+        self.ask(deed, turn).await;
+        Some(deed)
+    }
+
     /// The bytes of a deed's request, as a program without a library sends them.
     pub(crate) fn bytes(&self, deed: &Deed) -> Vec<u8> {
         let body = if deed.body.is_null() { String::new() } else { deed.body.to_string() };
@@ -376,7 +401,7 @@ impl Life {
     /// A booking that is about to be sent.
     async fn new_booking(&mut self) -> Option<usize> {
         let offer = self.traveller.offer(&mut self.chance).await?;
-        let names = ["SOLDOUT", "LOST", "SLOWAIRLINE", "PRICECHANGE"];
+        let names = ["SOLDOUT", "LOST", "SLOWAIRLINE", "PRICECHANGE", "SCHEDULECHANGE"];
         let name = if self.chance.percent(14) { *self.chance.one(&names) } else { "Lovelace" };
         let tokens = ["tok_decline", "tok_lost"];
         let token = if self.chance.percent(10) { *self.chance.one(&tokens) } else { "tok_visa" };
@@ -400,7 +425,7 @@ impl Life {
         (!self.deeds.is_empty()).then(|| *self.chance.one(&self.deeds))
     }
 
-    /// Looks at an order, and pays for it or cancels it if that is possible.
+    /// Looks at an order, and does one of those things to it that are possible.
     async fn act_on_an_order(&mut self, turn: usize) {
         if self.orders.is_empty() {
             return;
@@ -426,6 +451,14 @@ impl Life {
             let deed = me.intend(me.deed("/v1/payments", body));
             me.ask(deed, turn).await;
             Some(deed)
+        } else if actions.contains("accept_airline_change") && self.chance.percent(50) {
+            me.accept(&order, &seen["version"], turn).await
+        } else if actions.contains("change") && self.chance.percent(35) {
+            let offer = me.offer(&mut self.chance).await;
+            match offer {
+                Some(offer) => me.change(&order, &offer, turn).await,
+                None => None,
+            }
         } else if actions.contains("cancel") && self.chance.percent(40) {
             me.cancel(&order, turn).await
         } else {

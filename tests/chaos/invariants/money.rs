@@ -1,5 +1,5 @@
-//! I4: money and state agree. Ticketed is paid for once, in full, with a booking and tickets; what
-//! came to nothing cost nothing and has no booking.
+//! I4: money and state agree. Ticketed is paid for in full, by payments that the order knows, with a
+//! booking and tickets; what came to nothing cost nothing and has no booking.
 
 use meridian::domain::order::State;
 
@@ -10,7 +10,7 @@ use super::{Evidence, Plant};
 struct Row {
     state: State,
     total: i64,
-    payment: Option<String>,
+    payments: Vec<String>,
     booking: Option<String>,
     documents: i64,
 }
@@ -19,12 +19,13 @@ pub(super) async fn broken(evidence: &Evidence<'_>) -> Vec<String> {
     let rows = evidence
         .rows
         .all(
-            "SELECT o.id::text, o.state, o.total_minor, p.reference AS payment_reference,
-                 o.booking_reference,
-                 coalesce(jsonb_array_length(o.documents), 0)::int8 AS documents
+            "SELECT o.id::text, o.state, o.total_minor, o.booking_reference,
+                 coalesce(jsonb_array_length(o.documents), 0)::int8 AS documents,
+                 ARRAY(
+                     SELECT p.reference FROM order_payment AS p
+                     WHERE p.region = o.region AND p.order_id = o.id AND p.state = 'captured'
+                 ) AS payments
              FROM orders AS o
-             LEFT JOIN order_payment AS p
-                 ON p.region = o.region AND p.order_id = o.id AND p.state = 'captured'
              ORDER BY o.id",
         )
         .await;
@@ -37,7 +38,7 @@ pub(super) async fn broken(evidence: &Evidence<'_>) -> Vec<String> {
             let order = Row {
                 state,
                 total: row.get("total_minor"),
-                payment: row.get("payment_reference"),
+                payments: row.get("payments"),
                 booking: row.get("booking_reference"),
                 documents: row.get("documents"),
             };
@@ -51,11 +52,10 @@ pub(super) async fn broken(evidence: &Evidence<'_>) -> Vec<String> {
 fn disagreement(order: &Row, others: &Dealings) -> Option<&'static str> {
     let live = others.live();
     match order.state {
-        State::Ticketed => {
-            let paid = others
-                .accounts
-                .iter()
-                .any(|it| Some(&it.id) == order.payment.as_ref() && it.net() == order.total);
+        State::Ticketed | State::Disrupted => {
+            let mut charges = others.accounts.iter().filter(|it| it.net() != 0);
+            let paid =
+                charges.all(|it| order.payments.contains(&it.id)) && others.net() == order.total;
             let booked = live.iter().any(|it| Some(&it.locator) == order.booking.as_ref());
             let tickets = live.iter().all(|it| it.state == "ticketed" && it.documents > 0);
             match (paid, booked, tickets && order.documents > 0) {
