@@ -50,7 +50,7 @@ fn differs(answer: &Answer, stored: &Stored) -> bool {
 /// Requests that were refused, and done under their key nevertheless: an earlier try without an
 /// answer came after a later one that was refused.
 pub(crate) async fn refused_yet_done(evidence: &Evidence<'_>) -> usize {
-    let rows = evidence.rows.all("SELECT key_hash FROM idempotency_key").await;
+    let rows = evidence.rows.all("SELECT key_hash FROM idempotency_key WHERE status = 202").await;
     let stored: std::collections::HashSet<Vec<u8>> = rows.iter().map(|row| row.get(0)).collect();
     let deeds = evidence.ledger.deeds();
     let refused = deeds.iter().filter(|deed| deed.yes.is_none() && deed.no.is_some());
