@@ -72,6 +72,7 @@ async fn a_traveller_moves_with_every_row_and_goes_on_as_before() {
     ada.wait(&order, "ticketed").await;
     let held = id(&ada.book(&new_key(), &hold(&an_offer(&lab).await)).await.is(202));
     ada.wait(&held, "held").await;
+    let quote = ada.quote_cancellation(&order).await.is(201).data();
 
     let planner = Planner::of(&lab, germans_to_dublin);
     let (_, said) = planner.plan();
@@ -94,7 +95,7 @@ async fn a_traveller_moves_with_every_row_and_goes_on_as_before() {
     assert_eq!(there.get("/v1/travellers/me").await.is(200).data()["email"], ada.email);
     let seen = there.get(&format!("/v1/orders/{order}")).await.is(200).data();
     assert_eq!((&seen["state"], &seen["charged"]), (&json!("ticketed"), &json!("yes")));
-    assert_eq!(there.events(&order).await.len(), 5);
+    assert_eq!(there.events(&order).await.len(), 6);
 
     // A repeated request is answered with the same bytes; an order under way goes on.
     let again = there.book(&key, &body).await.is(202);
@@ -103,7 +104,8 @@ async fn a_traveller_moves_with_every_row_and_goes_on_as_before() {
     let pay = json!({"order_id": held, "payment": {"token": "tok_visa"}});
     there.post("/v1/payments", &new_key(), &pay).await.is(202);
     there.wait(&held, "ticketed").await;
-    there.cancel(&order).await.is(202);
+    // What was quoted in the old home is confirmed in the new one.
+    there.confirm(&quote, &new_key(), &Value::Null).await.is(202);
     there.wait(&order, "refunded").await;
     assert_eq!((lab.journal("authorize").await, lab.journal("tickets").await), (2, 2));
 
