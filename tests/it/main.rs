@@ -32,6 +32,7 @@ mod accounts;
 mod audit;
 mod booking;
 mod callbacks;
+mod commits;
 mod endpoints;
 mod idempotency;
 mod input;
