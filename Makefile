@@ -3,7 +3,7 @@
 BIN := $(or $(CARGO_TARGET_DIR),target)/debug/meridian
 export PATH := $(HOME)/.cargo/bin:$(PATH)
 
-.PHONY: demo test test-web lint region-life chaos simulate bench bench-dns equality-dns conformance-dns fuzz-dns terraform-test data data-check tools
+.PHONY: demo test test-web lint region-life chaos simulate bench bench-orders bench-dns equality-dns conformance-dns fuzz-dns terraform-test data data-check tools
 
 demo: tools             ## the whole house on this machine, with a tour; Ctrl-C ends it
 	cargo build --locked --bin meridian
@@ -33,6 +33,9 @@ simulate: tools         ## the saga under every fault, seed by seed; SEED=7 RUNS
 
 bench: tools            ## the README's figures; the last line is JSON
 	cargo bench --locked --bench house
+
+bench-orders: tools     ## accepted orders beside pgbench, closed and open loop; the last line is JSON
+	cargo bench --locked --bench orders
 
 bench-dns: tools        ## the name server beside its peers; the last line is JSON
 	cargo bench --locked -p meridian-geo-routing --bench dns -- $(ARGS)

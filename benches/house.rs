@@ -6,13 +6,15 @@
 #![expect(clippy::unwrap_used, reason = "a bench that cannot go on should stop loudly")]
 #![expect(dead_code, reason = "the tests' lab knows more than the bench needs")]
 
+#[path = "beside/accepted.rs"]
+mod accepted;
 #[path = "../tests/it/asker.rs"]
 mod asker;
 #[path = "../tests/it/lab.rs"]
 mod lab;
-#[path = "house/load.rs"]
+#[path = "beside/load.rs"]
 mod load;
-#[path = "house/peer.rs"]
+#[path = "beside/peer.rs"]
 mod peer;
 #[path = "../tests/it/statements.rs"]
 mod statements;
@@ -25,8 +27,10 @@ use std::time::Duration;
 use meridian::clock::Clock;
 use serde_json::json;
 
-use crate::asker::{Person, direct_offers, hold, id, new_key, post};
+use crate::accepted::Bookings;
+use crate::asker::{Person, direct_offers, hold, id, new_key};
 use crate::lab::{Lab, Plan};
+use crate::peer::{Acceptance, Pair};
 
 /// As the program itself has it.
 #[global_allocator]
@@ -41,8 +45,13 @@ const CONNECTIONS: usize = 16;
 fn main() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
-        let lab =
-            Lab::plan(Plan { regions: vec!["eu-central"], work: false, ..Plan::default() }).await;
+        let lab = Lab::plan(Plan {
+            regions: vec!["eu-central"],
+            work: false,
+            connections: CONNECTIONS,
+            ..Plan::default()
+        })
+        .await;
         let ada = Person::berliner(&lab).await;
         let read = reads(&lab, &ada).await;
         let orders = orders(&lab, &ada).await;
@@ -69,76 +78,29 @@ fn main() {
     });
 }
 
-/// Ours and the peer's best rate, driven in turns.
-struct Pair {
-    ours: f64,
-    peers: f64,
-}
-
-impl Pair {
-    fn ratio(&self) -> f64 {
-        (self.ours / self.peers * 1000.0).round() / 1000.0
-    }
-}
-
 /// `GET /v1/orders/{id}` beside `pgbench -S`, with the same number of connections.
 async fn reads(lab: &Lab, ada: &Person) -> Pair {
     let offer = direct_offers(lab, "FRA", "JFK", 1).await[0]["id"].as_str().unwrap().to_owned();
     let order = id(&ada.book(&new_key(), &hold(&offer)).await.is(202));
     let request = load::get(&format!("/v1/orders/{order}"), &ada.token);
     peer::prepare(&lab.database);
-    let mut pair = Pair { ours: 0.0, peers: 0.0 };
+    let mut pair = Pair::NONE;
     for _ in 0..ROUNDS {
         let address = lab.running("eu-central").address;
         let request = request.clone();
         let ours = load::drive(address, CONNECTIONS, SECONDS, move |_| request.clone(), 200).await;
         let peers = peer::select(&lab.database, CONNECTIONS, SECONDS);
         eprintln!("reads/s: {ours:.0} through the API, {peers:.0} by pgbench -S");
-        pair = Pair { ours: pair.ours.max(ours), peers: pair.peers.max(peers) };
+        pair = pair.best(ours, peers);
     }
     pair
 }
 
-/// Accepted orders beside pgbench on the same statements, spread over the same number of flights.
+/// Accepted orders beside pgbench on the same statements; `make bench-orders` looks closer.
 async fn orders(lab: &Lab, ada: &Person) -> Pair {
-    let offers = many_offers(lab).await;
-    let mut pair = Pair { ours: 0.0, peers: 0.0 };
-    for _ in 0..ROUNDS {
-        let address = lab.running("eu-central").address;
-        let (offers, token) = (offers.clone(), ada.token.clone());
-        let request = move |nth: usize| {
-            load::post("/v1/orders", &token, &new_key(), &hold(&offers[nth % offers.len()]))
-        };
-        let ours = load::drive(address, CONNECTIONS, SECONDS, request, 202).await;
-        let peers = peer::accept(&lab.database, CONNECTIONS, SECONDS, &ada.id);
-        eprintln!("orders/s: {ours:.0} through the API, {peers:.0} by pgbench on the same SQL");
-        pair = Pair { ours: pair.ours.max(ours), peers: pair.peers.max(peers) };
-        // Seats must not run out in the middle of a round.
-        lab::sql(&lab.database, "UPDATE inventory SET capacity = 10000000").await;
-    }
-    pair
-}
-
-/// One offer for each of many flights and days.
-async fn many_offers(lab: &Lab) -> Vec<String> {
-    let mut offers = Vec::new();
-    for (from, to) in [("FRA", "JFK"), ("LHR", "JFK"), ("CDG", "JFK"), ("AMS", "JFK")] {
-        for day in 30..46 {
-            let body = json!({
-                "slices": [{"origin": from, "destination": to, "departure_date": asker::day(day)}],
-                "max_connections": 0,
-            });
-            let found = post(lab, "eu-central", "/v1/offer-requests", &body).await.is(201).data();
-            offers.extend(found["offers"][0]["id"].as_str().map(str::to_owned));
-        }
-    }
-    let ada = Person::berliner(lab).await;
-    for offer in &offers {
-        // First touch makes the flight's row; then it has room for the whole bench.
-        ada.book(&new_key(), &hold(offer)).await.is(202);
-    }
-    lab::sql(&lab.database, "UPDATE inventory SET capacity = 10000000").await;
-    offers
+    let bookings = Bookings::over_many_flights(lab, ada).await;
+    let peer = Acceptance::of_the_last_order(&lab.database).await;
+    accepted::in_turns(lab, &bookings, &peer, CONNECTIONS, (ROUNDS, SECONDS)).await
 }
 
 /// Seconds until a fresh node of the demo's size is ready, and its memory then, in MiB.

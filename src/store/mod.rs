@@ -80,6 +80,7 @@ struct Inner {
 pub struct Counts {
     statements: AtomicU64,
     round_trips: AtomicU64,
+    commits: AtomicU64,
 }
 
 impl Counts {
@@ -92,9 +93,18 @@ impl Counts {
         self.round_trips.fetch_add(1, Ordering::Relaxed);
     }
 
+    fn commit(&self) {
+        self.commits.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// Statements (without BEGIN and COMMIT) and round trips (with them) so far.
     pub fn so_far(&self) -> (u64, u64) {
         (self.statements.load(Ordering::Relaxed), self.round_trips.load(Ordering::Relaxed))
+    }
+
+    /// Transactions that the database said it has committed so far.
+    pub fn commits(&self) -> u64 {
+        self.commits.load(Ordering::Relaxed)
     }
 }
 

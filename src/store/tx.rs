@@ -311,7 +311,10 @@ impl Store {
         }
         let patience = deadline.left().max(TIMEOUT_MIN);
         match tokio::time::timeout(patience, open.control("COMMIT")).await {
-            Ok(Ok(())) => open.settled = true,
+            Ok(Ok(())) => {
+                open.settled = true;
+                self.inner.counts.commit();
+            }
             Ok(Err(error)) => {
                 // A refusal with a SQLSTATE is an answer; a broken connection is none.
                 let answered = matches!(&error, Error::Database(inner) if inner.code().is_some());

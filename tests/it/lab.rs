@@ -9,12 +9,16 @@ use std::time::Duration;
 use meridian::catalogue::Profile;
 use meridian::clock::{Clock, Deadline};
 use meridian::demo::postgres::{Keep, Postgres};
+use meridian::domain::ids::OrderId;
 use meridian::node::{Node, NodeConfig, World};
+use meridian::orders::driver::Driver;
 use meridian::privacy::keys::{self, Keys};
 use meridian::relay::EventSink;
 use meridian::store::crash::{CrashPoint, Death};
 use meridian::store::{DatabaseUrl, StoreConfig, migrate};
 use meridian::suppliers::CallbackSecrets;
+use meridian::suppliers::airline::HttpAirline;
+use meridian::suppliers::payments::HttpPayments;
 use meridian::suppliers::sandbox::Sandbox;
 use meridian::webhooks::guard::Reach;
 use meridian_regions::{RegionId, Registry};
@@ -129,6 +133,8 @@ pub(crate) struct Plan {
     pub(crate) work: bool,
     pub(crate) hold: Duration,
     pub(crate) lease: Duration,
+    /// Most connections of a node's transactions.
+    pub(crate) connections: usize,
     pub(crate) head_patience: Duration,
     pub(crate) page_origins: Vec<String>,
     /// Where the nodes find the database's server, if not at its own socket.
@@ -150,6 +156,7 @@ impl Default for Plan {
             work: true,
             hold: Duration::from_secs(1800),
             lease: Duration::from_secs(10),
+            connections: 12,
             head_patience: Duration::from_secs(60),
             page_origins: Vec::new(),
             database_at: None,
@@ -228,7 +235,7 @@ impl Lab {
                 format!("host={host} port={port} user=postgres dbname={name}").parse().unwrap()
             },
         );
-        let store = StoreConfig { connections_max: 12, ..StoreConfig::new(database) };
+        let store = StoreConfig { connections_max: plan.connections, ..StoreConfig::new(database) };
         let config = NodeConfig {
             work: plan.work,
             lease: plan.lease,
@@ -297,6 +304,19 @@ impl Lab {
         let both = count(&self.database, both).await;
         (both / 1_000_000, both % 1_000_000)
     }
+}
+
+/// What the worker of the house's first region would drive its orders with, by hand.
+pub(crate) fn driver(lab: &Lab) -> Driver {
+    Driver {
+        orders: lab.running("eu-central").api.orders.clone(),
+        payments: Arc::new(HttpPayments::new(&lab.suppliers, None)),
+        airline: Arc::new(HttpAirline::new(&lab.suppliers, None)),
+    }
+}
+
+pub(crate) fn parse(lab: &Lab, order: &str) -> OrderId {
+    OrderId::parse(&lab.registry, order).unwrap()
 }
 
 pub(crate) async fn sandbox(clock: &Clock, hold: Duration, secrets: CallbackSecrets) -> String {

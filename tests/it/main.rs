@@ -33,6 +33,7 @@ mod audit;
 mod booking;
 mod callbacks;
 mod changes;
+mod commits;
 mod crashes;
 mod endpoints;
 mod idempotency;

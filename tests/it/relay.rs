@@ -16,9 +16,8 @@ use meridian::webhooks::deliverer::{Deliverer, Ended};
 use meridian::webhooks::guard::Reach;
 
 use crate::asker::{Person, an_offer, hold, id, instant, new_key};
-use crate::lab::{Lab, Plan, count, sql, until};
+use crate::lab::{Lab, Plan, count, driver, parse, sql, until};
 use crate::receiver::{Manner, Receiver};
-use crate::saga::{driver, parse};
 use crate::webhooks::{TICKETED, reaching};
 
 /// How a stream behaves.

@@ -9,9 +9,8 @@ use meridian::telemetry::metrics;
 use serde_json::{Value, json};
 
 use crate::asker::{Answer, Person, an_offer, direct_offers, hold, id, instant, new_key, question};
-use crate::lab::{Lab, Plan, count, sql, until};
+use crate::lab::{Lab, Plan, count, driver, parse, sql, until};
 use crate::processes::serve;
-use crate::saga::{driver, parse};
 
 /// A house whose nodes are processes that a story starts.
 pub(crate) async fn house() -> Lab {

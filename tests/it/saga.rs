@@ -1,15 +1,11 @@
 //! Whatever other companies and nodes do, an accepted order is finished, and nothing is done twice.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use meridian::domain::ids::OrderId;
-use meridian::orders::driver::{Driver, LetGo};
-use meridian::suppliers::airline::HttpAirline;
-use meridian::suppliers::payments::HttpPayments;
+use meridian::orders::driver::LetGo;
 
 use crate::asker::{Person, an_offer, id, instant, new_key};
-use crate::lab::{Lab, Plan, count, sql};
+use crate::lab::{Lab, Plan, count, driver, parse, sql};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn lost_answers_are_asked_again_under_the_same_key() {
@@ -61,18 +57,6 @@ async fn voids_and_refunds_survive_an_outage() {
     ada.wait(&order, "refunded").await;
     assert_eq!((lab.journal("void").await, lab.journal("refund").await), (1, 1));
     assert_eq!(lab.seats().await, (0, 0));
-}
-
-pub(crate) fn driver(lab: &Lab) -> Driver {
-    Driver {
-        orders: lab.running("eu-central").api.orders.clone(),
-        payments: Arc::new(HttpPayments::new(&lab.suppliers, None)),
-        airline: Arc::new(HttpAirline::new(&lab.suppliers, None)),
-    }
-}
-
-pub(crate) fn parse(lab: &Lab, order: &str) -> OrderId {
-    OrderId::parse(&lab.registry, order).unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]

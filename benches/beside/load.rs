@@ -50,8 +50,8 @@ where
                 stream.set_nodelay(true).unwrap();
                 let (mut done, mut buffer) = (0_usize, vec![0; 64 * 1024]);
                 while Clock::instant() < end {
-                    stream.write_all(&request(lane + done * connections)).await.unwrap();
-                    assert_eq!(read_status(&mut stream, &mut buffer).await, status);
+                    let request = request(lane + done * connections);
+                    assert_eq!(exchange(&mut stream, &request, &mut buffer).await, status);
                     done += 1;
                 }
                 done
@@ -67,8 +67,9 @@ where
     rate
 }
 
-/// Reads one answer to its end and returns its status.
-async fn read_status(stream: &mut TcpStream, buffer: &mut [u8]) -> u16 {
+/// Sends one request, reads its answer to its end and returns its status.
+pub(crate) async fn exchange(stream: &mut TcpStream, request: &[u8], buffer: &mut [u8]) -> u16 {
+    stream.write_all(request).await.unwrap();
     let mut filled = 0;
     loop {
         let read = stream.read(&mut buffer[filled..]).await.unwrap();
