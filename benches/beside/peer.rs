@@ -111,7 +111,7 @@ impl Acceptance {
         let mut took = Vec::new();
         for entry in std::fs::read_dir(&self.dir).unwrap().map(Result::unwrap) {
             if entry.file_name().to_string_lossy().starts_with("took") {
-                // "client number microseconds script …"; an acceptance that failed has a word there.
+                // "client number microseconds script …"; a word there if it failed.
                 let lines = std::fs::read_to_string(entry.path()).unwrap();
                 let times = lines.lines().map(|line| line.split(' ').nth(2).unwrap().parse());
                 took.extend(times.map(|time| time.unwrap_or(u64::MAX)));
@@ -137,6 +137,9 @@ async fn last_order(url: &DatabaseUrl) -> Vec<String> {
         ORDER BY o.created_at DESC LIMIT 1";
     lab::connect(url).await.query_one(text, &[]).await.unwrap().get(0)
 }
+
+/// More seats than are ever sold.
+const ROOM: &str = "ARRAY[10000000]";
 
 /// The catalogue's own statements with an order's values in place of parameters.
 fn script(order: &[String]) -> String {
@@ -200,14 +203,7 @@ fn script(order: &[String]) -> String {
     );
     let hold = fill(
         sql::inventory::seats_hold.text,
-        &[
-            &list(&quoted(country)),
-            &list(flight),
-            &list(&date),
-            "ARRAY[10000000]",
-            &quoted(cabin),
-            "1",
-        ],
+        &[&list(&quoted(country)), &list(flight), &list(&date), ROOM, &quoted(cabin), "1"],
     );
     format!(
         "\\set flight random(1, {FLIGHTS})\nBEGIN ISOLATION LEVEL SERIALIZABLE;\n{accept};\n\

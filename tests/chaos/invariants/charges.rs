@@ -1,5 +1,5 @@
-//! I2: nobody is charged twice. An order has at most one charge that was not paid back, and one more
-//! for each change that was made; it has at most one live booking, and nothing is left reserved.
+//! I2: nobody is charged twice. An order has at most one charge that was not paid back, and one
+//! more for each change that was made; at most one live booking, and nothing is left reserved.
 
 use serde_json::Value;
 

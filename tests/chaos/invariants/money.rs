@@ -1,5 +1,5 @@
-//! I4: money and state agree. Ticketed is paid for in full, by payments that the order knows, with a
-//! booking and tickets; what came to nothing cost nothing and has no booking.
+//! I4: money and state agree. Ticketed is paid for in full, by payments that the order knows, with
+//! a booking and tickets; what came to nothing cost nothing and has no booking.
 
 use meridian::domain::order::State;
 
