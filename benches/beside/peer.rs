@@ -10,6 +10,8 @@ use crate::lab;
 
 /// Flights and days that the accepting script spreads over.
 pub(crate) const FLIGHTS: usize = 64;
+/// One of them, as pgbench draws it.
+const FLIGHT: &str = "'B' || :flight::text";
 
 /// Ours and the peer's best rate, driven in turns.
 pub(crate) struct Pair {
@@ -111,7 +113,7 @@ impl Acceptance {
         let mut took = Vec::new();
         for entry in std::fs::read_dir(&self.dir).unwrap().map(Result::unwrap) {
             if entry.file_name().to_string_lossy().starts_with("took") {
-                // "client number microseconds script …"; a word there if it failed.
+                // "client number microseconds …"; an acceptance that failed has a word there.
                 let lines = std::fs::read_to_string(entry.path()).unwrap();
                 let times = lines.lines().map(|line| line.split(' ').nth(2).unwrap().parse());
                 took.extend(times.map(|time| time.unwrap_or(u64::MAX)));
@@ -138,9 +140,6 @@ async fn last_order(url: &DatabaseUrl) -> Vec<String> {
     lab::connect(url).await.query_one(text, &[]).await.unwrap().get(0)
 }
 
-/// More seats than are ever sold.
-const ROOM: &str = "ARRAY[10000000]";
-
 /// The catalogue's own statements with an order's values in place of parameters.
 fn script(order: &[String]) -> String {
     let [
@@ -163,11 +162,8 @@ fn script(order: &[String]) -> String {
     else {
         panic!("the question asks for as many values");
     };
-    let quoted = |text: &str| format!("'{text}'");
     let bytes = |hex: &str| format!("'\\x{hex}'::bytea");
-    let list = |value: &str| format!("ARRAY[{value}]");
     let hash = "decode(md5(random()::text) || md5(random()::text), 'hex')";
-    let flight = "'B' || :flight::text";
     let date = format!("DATE '{day}'");
     let accept = fill(
         sql::orders::order_accept.text,
@@ -194,21 +190,32 @@ fn script(order: &[String]) -> String {
             &list(&bytes(born)),
             &list("1"),
             &list(&quoted(country)),
-            &list(flight),
+            &list(FLIGHT),
             &list(&date),
             &quoted(cabin),
             "1",
             &quoted(flown),
         ],
     );
-    let hold = fill(
-        sql::inventory::seats_hold.text,
-        &[&list(&quoted(country)), &list(flight), &list(&date), ROOM, &quoted(cabin), "1"],
-    );
+    let hold = hold(country, &date, cabin);
     format!(
         "\\set flight random(1, {FLIGHTS})\nBEGIN ISOLATION LEVEL SERIALIZABLE;\n{accept};\n\
          {hold};\nCOMMIT;\n"
     )
+}
+
+fn hold(country: &str, date: &str, cabin: &str) -> String {
+    let (country, cabin) = (list(&quoted(country)), quoted(cabin));
+    let values = [&country, &list(FLIGHT), &list(date), "ARRAY[10000000]", &cabin, "1"];
+    fill(sql::inventory::seats_hold.text, &values)
+}
+
+fn quoted(text: &str) -> String {
+    format!("'{text}'")
+}
+
+fn list(value: &str) -> String {
+    format!("ARRAY[{value}]")
 }
 
 /// Puts values in place of `$1`, `$2`, …; the last first, so that `$1` does not eat into `$12`.
