@@ -42,6 +42,43 @@ impl Quotes {
         request: Option<&Request>,
         order: OrderId,
     ) -> Result<Answer, Refusal> {
+        let outcome = self.ask_cancellation(asker, request, order).await;
+        self.or_replay(asker, request, outcome).await
+    }
+
+    /// What flying as an offer says would cost.
+    pub async fn change(
+        &self,
+        asker: &Asker<'_>,
+        request: Option<&Request>,
+        order: OrderId,
+        offer_id: String,
+    ) -> Result<Answer, Refusal> {
+        let outcome = self.ask_change(asker, request, order, offer_id).await;
+        self.or_replay(asker, request, outcome).await
+    }
+
+    /// What is refused now may have been answered before, under the same key.
+    async fn or_replay(
+        &self,
+        asker: &Asker<'_>,
+        request: Option<&Request>,
+        outcome: Result<Answer, Refusal>,
+    ) -> Result<Answer, Refusal> {
+        match (outcome, request) {
+            (Err(refusal), Some(request)) => {
+                self.orders.replay(asker.session, request).await?.ok_or(refusal)
+            }
+            (outcome, _) => outcome,
+        }
+    }
+
+    async fn ask_cancellation(
+        &self,
+        asker: &Asker<'_>,
+        request: Option<&Request>,
+        order: OrderId,
+    ) -> Result<Answer, Refusal> {
         let row = self.may(asker, order, Trigger::CancelRequested).await?;
         let kept: i64 = row.payments.iter().map(Payment::left_minor).sum();
         let refund_minor = self.refund(&row, kept).await?;
@@ -53,8 +90,7 @@ impl Quotes {
         self.write((asker, request), &row, quote, Trigger::CancellationQuoted).await
     }
 
-    /// What flying as an offer says would cost.
-    pub async fn change(
+    async fn ask_change(
         &self,
         asker: &Asker<'_>,
         request: Option<&Request>,
