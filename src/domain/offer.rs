@@ -106,8 +106,9 @@ impl OfferKey {
         Self(bytes)
     }
 
-    /// A code for something else of ours that goes out and comes back. What it is about begins with
-    /// a letter, and an offer's bytes never do: so neither passes for the other.
+    /// A code for something of ours that goes out and comes back. An offer says of nothing what it
+    /// is about, and its bytes never begin with a letter; whatever else there is begins with one. So
+    /// neither passes for the other.
     pub fn tag(&self, about: &str, bytes: &[u8]) -> [u8; TAG_BYTES] {
         let tag = self.mac(about.as_bytes()).chain_update(bytes).finalize().into_bytes();
         *tag.first_chunk().expect("SHA-256 has 32 bytes")
@@ -130,8 +131,8 @@ impl Terms {
     /// The terms as an id that nobody without the key can make.
     pub fn seal(&self, key: &OfferKey) -> String {
         let mut bytes = self.encode();
-        let tag = key.mac(&bytes).finalize().into_bytes();
-        bytes.extend_from_slice(&tag[..TAG_BYTES]);
+        let tag = key.tag("", &bytes);
+        bytes.extend_from_slice(&tag);
         format!("off_{}", URL_SAFE_NO_PAD.encode(bytes))
     }
 
@@ -140,7 +141,9 @@ impl Terms {
         let body = id.strip_prefix("off_").filter(|body| body.len() <= ID_BYTES_MAX)?;
         let bytes = URL_SAFE_NO_PAD.decode(body).ok()?;
         let (body, tag) = bytes.split_at_checked(bytes.len().checked_sub(TAG_BYTES)?)?;
-        key.mac(body).verify_truncated_left(tag).ok()?;
+        if !key.verify("", body, tag) {
+            return None;
+        }
         Self::decode(body)
     }
 

@@ -11,7 +11,6 @@ use crate::clock::Deadline;
 use crate::domain::ids::OrderId;
 use crate::domain::itinerary::Cabin;
 use crate::domain::order::{State, Trigger};
-use crate::search::OfferError;
 use crate::store::Abort;
 use crate::store::idempotency::Reply;
 use crate::store::inventory::SeatWish;
@@ -129,7 +128,6 @@ impl Orders {
         let deed = Deed {
             payment_token,
             quote: Some(quote.id),
-            owed_minor: 0,
             rebooking: Some(rebooking),
             ..Deed::of(Trigger::ChangeRequested)
         };
@@ -176,11 +174,7 @@ impl Orders {
 
     /// What a change asks of the seats, and of whoever drives it.
     fn rebooking(&self, quote: &Quote, row: &OrderRow) -> Result<Rebooking, Refusal> {
-        let terms = self.finder.open(quote.offer.as_deref().unwrap_or_default())?;
-        let offer = self.finder.offer(&terms)?;
-        if offer.departs() <= self.finder.clock.now() {
-            return Err(OfferError::Expired.into());
-        }
+        let (terms, offer) = self.finder.bookable(quote.offer.as_deref().unwrap_or_default())?;
         let (extra_minor, back_minor) = (quote.charge_minor, quote.refund_minor);
         let change = json!({
             "quote": quote.id, "extra_minor": extra_minor, "back_minor": back_minor,
@@ -288,7 +282,7 @@ impl Orders {
     }
 
     /// What the key was answered before; a refusal if it was not.
-    async fn replay_or(
+    pub(super) async fn replay_or(
         &self,
         asker: &Asker<'_>,
         request: &Request,

@@ -324,12 +324,8 @@ impl Orders {
         request: &Request,
         booking: Booking,
     ) -> Result<(NewOrder, Reply), Refusal> {
-        let terms = self.finder.open(&booking.offer)?;
-        let offer = self.finder.offer(&terms)?;
+        let (terms, offer) = self.finder.bookable(&booking.offer)?;
         let now = self.finder.clock.now();
-        if offer.departs() <= now {
-            return Err(OfferError::Expired.into());
-        }
         if usize::from(terms.passengers) != booking.passengers.len() {
             return Err(Refusal::Passengers { offered: terms.passengers });
         }

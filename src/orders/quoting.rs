@@ -15,7 +15,6 @@ use crate::domain::ids::OrderId;
 use crate::domain::money::Money;
 use crate::domain::order::{State, Trigger};
 use crate::domain::payment::Payment;
-use crate::search::OfferError;
 use crate::store::orders::OrderRow;
 use crate::store::quotes::{Quote, QuoteKind};
 use crate::store::travellers::Session;
@@ -66,9 +65,7 @@ impl Quotes {
         outcome: Result<Answer, Refusal>,
     ) -> Result<Answer, Refusal> {
         match (outcome, request) {
-            (Err(refusal), Some(request)) => {
-                self.orders.replay(asker.session, request).await?.ok_or(refusal)
-            }
+            (Err(refusal), Some(request)) => self.orders.replay_or(asker, request, refusal).await,
             (outcome, _) => outcome,
         }
     }
@@ -99,12 +96,9 @@ impl Quotes {
     ) -> Result<Answer, Refusal> {
         let row = self.may(asker, order, Trigger::ChangeRequested).await?;
         let finder = &self.orders.finder;
-        let terms = finder.open(&offer_id)?;
-        let offer = finder.offer(&terms)?;
+        let (terms, offer) = finder.bookable(&offer_id)?;
         let (currency, booked) = (row.total.currency, passengers(&row)?);
-        if offer.departs() <= finder.clock.now() {
-            return Err(OfferError::Expired.into());
-        } else if terms.passengers != booked {
+        if terms.passengers != booked {
             return Err(Refusal::OtherParty { booked });
         } else if terms.total.currency != currency {
             return Err(Refusal::OtherMoney { currency });

@@ -175,6 +175,16 @@ impl Finder {
         })
     }
 
+    /// The terms behind an id and the offer that they are, if it can still be booked.
+    pub fn bookable(&self, id: &str) -> Result<(Terms, Offer), OfferError> {
+        let terms = self.open(id)?;
+        let offer = self.offer(&terms)?;
+        if offer.departs() <= self.clock.now() {
+            return Err(OfferError::Expired);
+        }
+        Ok((terms, offer))
+    }
+
     /// The same flights at another price, as an offer; `None` when they are no longer flown so.
     pub fn reoffer(&self, itinerary: &str, total: Money, until: Timestamp) -> Option<String> {
         #[derive(Deserialize)]

@@ -17,7 +17,7 @@ fn text<'a>(value: &'a Value, field: &str) -> &'a str {
 }
 
 /// Offers from Frankfurt to New York, the cheapest first.
-async fn by_price(lab: &Lab) -> Vec<Value> {
+pub(crate) async fn by_price(lab: &Lab) -> Vec<Value> {
     let mut offers = direct_offers(lab, "FRA", "JFK", 1).await;
     offers.sort_by_key(|offer| minor(&offer["total"]));
     offers

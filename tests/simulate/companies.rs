@@ -142,7 +142,7 @@ impl Companies {
         } else if dice < untried + lost || now < self.dark_until && chance.percent(90) {
             Outcome::Unknown
         } else if dice < untried + lost + late {
-            let most = chance.one(&[500, 20_000, 30 * MINUTE]);
+            let most = *chance.one(&[500, 20_000, 30 * MINUTE]);
             self.in_flight.push((now + chance.between(1, most), asked.clone()));
             Outcome::Unknown
         } else {
@@ -342,7 +342,7 @@ impl Companies {
     fn book(&mut self, key: &str, hold: bool, total: i64, now: i64, chance: &mut Chance) -> Heard {
         if chance.percent(self.temper.refuse) {
             let dearer = Some(euros(total + 100));
-            return Outcome::Refused(chance.one(&[
+            return Outcome::Refused(*chance.one(&[
                 Reason::SoldOut,
                 Reason::PriceChanged(dearer),
                 Reason::PriceChanged(None),

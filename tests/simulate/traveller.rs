@@ -33,7 +33,7 @@ pub(crate) struct Act {
 
 /// A new order, accepted and handed to nobody yet.
 pub(crate) fn order(now: i64, lease_until: i64, chance: &mut Chance) -> Row {
-    let kind = chance.one(&[OrderKind::Instant, OrderKind::Instant, OrderKind::Hold]);
+    let kind = *chance.one(&[OrderKind::Instant, OrderKind::Instant, OrderKind::Hold]);
     let total = chance.between(50, 900) * 100;
     Row {
         kind,
@@ -67,7 +67,7 @@ pub(crate) fn wish(row: &Row, now: i64, chance: &mut Chance) -> Option<Act> {
     if row.token {
         return None;
     }
-    let trigger = chance.one(&WISHES);
+    let trigger = *chance.one(&WISHES);
     let rule = row.state.on(trigger)?;
     let lapsed = row.payment_required_by.is_some_and(|until| now >= until);
     let flown = now >= row.flown_at;
@@ -81,7 +81,7 @@ pub(crate) fn wish(row: &Row, now: i64, chance: &mut Chance) -> Option<Act> {
     let kept: i64 = row.payments.iter().map(Payment::left_minor).sum();
     // A fare may keep something of a ticket, and nothing of what never became one.
     let ticketed = matches!(row.state, State::Ticketed | State::Disrupted);
-    let share = if ticketed { chance.one(&[0, 0, 25, 100]) } else { 0 };
+    let share = if ticketed { *chance.one(&[0, 0, 25, 100]) } else { 0 };
     let cancels = trigger == Trigger::CancelRequested;
     let fee = if cancels { kept * share / 100 } else { 0 };
     Some(Act {
@@ -97,7 +97,7 @@ pub(crate) fn wish(row: &Row, now: i64, chance: &mut Chance) -> Option<Act> {
 /// Dearer, cheaper or even; never both, as a quote says one difference.
 fn change(row: &Row, chance: &mut Chance) -> Change {
     let part = chance.between(1, row.total / 2);
-    let (extra_minor, back_minor) = chance.one(&[(part, 0), (0, part), (0, 0)]);
+    let (extra_minor, back_minor) = *chance.one(&[(part, 0), (0, part), (0, 0)]);
     let quote = Uuid::from_u64_pair(chance.next(), chance.next());
     Change { quote, extra_minor, back_minor }
 }

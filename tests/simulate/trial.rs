@@ -29,21 +29,21 @@ pub(crate) struct Trial {
 
 impl Trial {
     pub(crate) fn new(seed: u64, mutation: Option<Mutation>, traced: bool) -> Self {
-        let mut chance = Chance::of(seed);
+        let mut chance = Chance::of(seed, 0);
         let row = traveller::order(START, START + 10_000, &mut chance);
         let first = Event { seq: 0, trigger: None, state: State::Pending, kind: "order.requested" };
-        let rough = chance.one(&[0, 3, 8]);
+        let rough = *chance.one(&[0, 3, 8]);
         let commits = Commits { abort: rough, lie: rough, lose: rough / 2, late: rough };
-        let rough = chance.one(&[0, 4, 12]);
+        let rough = *chance.one(&[0, 4, 12]);
         let line = Line { untried: rough, lost: rough, late: rough / 2, unheard: rough };
         let temper = Temper {
-            refuse: chance.one(&[0, 5, 15, 30]),
-            refuse_capture: chance.one(&[0, 0, 20, 100]),
-            refuse_tickets: chance.one(&[0, 0, 0, 20, 100]),
-            refuse_cancel: chance.one(&[0, 0, 20, 100]),
-            ask_cardholder: chance.one(&[0, 10, 50]),
-            slow: chance.one(&[0, 10, 40]),
-            reschedule: chance.one(&[0, 50]),
+            refuse: *chance.one(&[0, 5, 15, 30]),
+            refuse_capture: *chance.one(&[0, 0, 20, 100]),
+            refuse_tickets: *chance.one(&[0, 0, 0, 20, 100]),
+            refuse_cancel: *chance.one(&[0, 0, 20, 100]),
+            ask_cardholder: *chance.one(&[0, 10, 50]),
+            slow: *chance.one(&[0, 10, 40]),
+            reschedule: *chance.one(&[0, 50]),
         };
         let nodes = vec![Node::new(); 2 + chance.below(3)];
         let world = World {
@@ -105,7 +105,7 @@ impl Trial {
             self.world.say(|_| format!("node {node} dies"));
             self.nodes[node].mind = Mind::Idle;
         } else if self.chance.percent(3) {
-            let most = self.chance.one(&[15_000, 60_000, 40 * MINUTE]);
+            let most = *self.chance.one(&[15_000, 60_000, 40 * MINUTE]);
             self.nodes[node].asleep_until = now + self.chance.between(1_000, most);
             self.world.say(|_| format!("node {node} sleeps"));
         }
@@ -138,7 +138,7 @@ impl Trial {
 
     /// Some time passes, mostly little.
     fn moment(&mut self) {
-        let most = self.chance.one(&[5, 50, 200, 200, 1_000, 5_000]);
+        let most = *self.chance.one(&[5, 50, 200, 200, 1_000, 5_000]);
         self.world.now += self.chance.between(0, most);
         self.happen();
     }
@@ -152,7 +152,7 @@ impl Trial {
     fn hours(&mut self) {
         let now = self.world.now;
         if self.chance.percent(1) {
-            let most = self.chance.one(&[16 * MINUTE, 70 * MINUTE, 25 * 60 * MINUTE]);
+            let most = *self.chance.one(&[16 * MINUTE, 70 * MINUTE, 25 * 60 * MINUTE]);
             self.world.now += self.chance.between(most / 2, most);
         } else if self.nodes.iter().all(Node::is_idle) && self.chance.percent(40) {
             let at = self.world.claimable_at().unwrap_or(now);

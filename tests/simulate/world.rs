@@ -177,7 +177,7 @@ impl World {
             Heard::Unknown
         } else if dice < abort + lie + lose + late {
             self.say(|_| "  COMMIT unknown: lands later".into());
-            let most = chance.one(&[50, 2_000, 30_000]);
+            let most = *chance.one(&[50, 2_000, 30_000]);
             self.late.push((self.now + chance.between(1, most), write.clone()));
             Heard::Unknown
         } else {

@@ -6,7 +6,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::Scene;
-use crate::asker::{Person, an_offer, direct_offers, id, instant, new_key};
+use crate::asker::{Person, an_offer, id, instant, new_key};
+use crate::changes::by_price;
 use crate::whole_life::answer_the_bank;
 
 /// What other companies do that must happen exactly as often as it should.
@@ -217,8 +218,7 @@ async fn followed(scene: &mut Scene) -> String {
 }
 
 async fn changed(scene: &mut Scene) -> String {
-    let mut offers = direct_offers(&scene.lab, "FRA", "JFK", 1).await;
-    offers.sort_by_key(|offer| offer["total"]["amount_minor"].as_i64());
+    let offers = by_price(&scene.lab).await;
     let id_of = |offer: &Value| offer["id"].as_str().unwrap().to_owned();
     let (cheap, dear) = (id_of(&offers[0]), id_of(offers.last().unwrap()));
     let order = scene.book(&instant(&cheap, "Lovelace", "tok_visa")).await;
