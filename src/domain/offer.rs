@@ -106,8 +106,8 @@ impl OfferKey {
         Self(bytes)
     }
 
-    /// A code for something of ours that goes out and comes back. An offer says of nothing what it
-    /// is about, and its bytes never begin with a letter; whatever else there is begins with one. So
+    /// A code for something of ours that goes out and comes back. An offer's bytes never begin with
+    /// a letter and say of nothing what they are about; whatever else there is begins with one. So
     /// neither passes for the other.
     pub fn tag(&self, about: &str, bytes: &[u8]) -> [u8; TAG_BYTES] {
         let tag = self.mac(about.as_bytes()).chain_update(bytes).finalize().into_bytes();
