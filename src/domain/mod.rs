@@ -1,6 +1,7 @@
 //! Pure values: what they are and which of them cannot exist. No I/O, no clock, no SQL.
 
 pub mod event;
+pub mod evidence;
 pub mod ids;
 pub mod itinerary;
 pub mod money;

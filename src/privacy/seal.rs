@@ -9,6 +9,7 @@
 
 use aes_gcm_siv::aead::{Aead, KeyInit, Payload};
 use aes_gcm_siv::{Aes256GcmSiv, Nonce};
+use hmac::{Hmac, Mac};
 use hpke::aead::ChaCha20Poly1305;
 use hpke::kdf::HkdfSha256;
 use hpke::kem::X25519HkdfSha256;
@@ -16,6 +17,7 @@ use hpke::{
     Deserializable, Kem, OpModeR, OpModeS, Serializable, single_shot_open, single_shot_seal,
 };
 use meridian_regions::RegionId;
+use sha2::Sha256;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
@@ -33,6 +35,10 @@ const HANDED_OVER_BYTES: usize = PUBLIC_BYTES + KEY_BYTES + TAG_BYTES;
 /// What a key is handed over for, so that no other use of a region's key pair can be confused with
 /// it.
 const HANDOVER: &[u8] = b"meridian: a traveller's data key";
+/// What a data key is hashed over to stand for its traveller in the evidence.
+const SUBJECT: &[u8] = b"meridian: a subject of evidence";
+/// Bytes of that hash that are written: enough to tell all travellers apart.
+const SUBJECT_BYTES: usize = 16;
 
 /// A seal that did not open: another key, another place, or another byte.
 #[derive(Debug, thiserror::Error)]
@@ -69,6 +75,7 @@ pub struct Handover {
 pub struct DataKey {
     region: RegionId,
     cipher: Aes256GcmSiv,
+    subject: String,
 }
 
 /// Where a sealed value stands.
@@ -178,7 +185,15 @@ impl PublicKey {
 }
 
 fn data_key(region: RegionId, bytes: &[u8; KEY_BYTES]) -> DataKey {
-    DataKey { region, cipher: Aes256GcmSiv::new(bytes.into()) }
+    DataKey { region, cipher: Aes256GcmSiv::new(bytes.into()), subject: subject(bytes) }
+}
+
+/// Whom a data key belongs to, for the evidence: without the key it is nobody.
+fn subject(bytes: &[u8; KEY_BYTES]) -> String {
+    let mut mac = <Hmac<Sha256> as Mac>::new_from_slice(bytes).expect("HMAC takes any key length");
+    mac.update(SUBJECT);
+    let tag = mac.finalize().into_bytes();
+    tag.iter().take(SUBJECT_BYTES).map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn as_key(bytes: &[u8]) -> Result<&[u8; KEY_BYTES], Broken> {
@@ -186,6 +201,12 @@ fn as_key(bytes: &[u8]) -> Result<&[u8; KEY_BYTES], Broken> {
 }
 
 impl DataKey {
+    /// What stands for this traveller in the evidence, in every home: a keyed hash that nobody can
+    /// lead back to them once this key is destroyed.
+    pub fn subject(&self) -> &str {
+        &self.subject
+    }
+
     /// Seals a value for one place.
     pub fn seal(&self, place: Place, value: &str) -> Vec<u8> {
         seal(&self.cipher, value.as_bytes(), &address(self.region, place))

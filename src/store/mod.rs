@@ -9,6 +9,7 @@ pub mod crash;
 pub mod datamap;
 pub mod engine;
 pub mod error;
+pub mod evidence;
 pub mod faults;
 pub mod idempotency;
 pub mod inventory;

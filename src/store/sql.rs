@@ -108,6 +108,7 @@ queries! {
         endpoints_open, delivery_claim, delivery_settle, delivery_retry, deliveries_let_go,
         deliveries_drop, delivery_list, delivery_redeliver, delivery_purge, ping_insert,
     }
+    evidence { intake_put }
     audit { columns, misplaced_travellers, misplaced_directory }
 }
 

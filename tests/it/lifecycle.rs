@@ -331,7 +331,7 @@ async fn a_region_comes_step_by_step_and_goes_only_when_nothing_is_left() {
     assert_eq!(go("provisioning", &["--done", "1", "--done", "2"]).0, Some(0));
     let (code, said) = go("joining", &[]);
     assert_eq!(code, Some(0), "{said}");
-    assert_eq!(count(&lab.database, places).await, 14, "one for each personal table");
+    assert_eq!(count(&lab.database, places).await, 17, "one for each personal table");
     let (code, said) = go("active", &[]);
     assert_eq!(code, Some(1), "nobody answers there: {said}");
     assert!(said.contains("its nodes say that they are ready is still not so"), "{said}");
@@ -349,9 +349,9 @@ async fn a_region_comes_step_by_step_and_goes_only_when_nothing_is_left() {
     assert_eq!(code, Some(1));
     assert_eq!(count(&lab.database, "SELECT count(*) FROM relay_lease").await, 0);
     assert!(said.contains("rows left: inventory 1"), "a lease that ran out is no row left: {said}");
-    assert_eq!(count(&lab.database, places).await, 14, "nothing was dropped");
+    assert_eq!(count(&lab.database, places).await, 17, "nothing was dropped");
     sql(&lab.database, "DELETE FROM inventory").await;
-    let done = ["--done", "16", "--done", "17", "--done", "18"];
+    let done = ["--done", "19", "--done", "20", "--done", "21"];
     let (code, said) = go("removed", &done);
     assert_eq!(code, Some(0), "{said}");
     assert_eq!(count(&lab.database, places).await, 0);

@@ -152,7 +152,7 @@ async fn a_region_comes_and_goes() {
     };
     let book = Book::read("01-add-region.md");
     desk.follow(&book, &["Pre-checks", "Commands", "Verify"], &mut others).await;
-    assert_eq!(count(&lab.database, places).await, 14, "one for each personal table");
+    assert_eq!(count(&lab.database, places).await, 17, "one for each personal table");
     assert_eq!(count(&lab.database, &at("active")).await, 1);
     desk.follow(&book, &["Roll back"], &mut others).await;
     let file = fs::read_to_string(desk.dir.join("regions/ap-south.json")).unwrap();

@@ -63,7 +63,7 @@ async fn the_data_map_and_the_database_say_the_same() {
         })
         .collect();
     assert_eq!(found, mapped);
-    assert_eq!(partitions.len(), 4 * 14, "a partition for each region of each personal table");
+    assert_eq!(partitions.len(), 4 * 17, "a partition for each region of each personal table");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -89,7 +89,7 @@ async fn a_changed_migration_is_refused_and_a_new_region_gets_its_partitions() {
         }
     });
     let report = migrate::migrate(&url, &more).await.unwrap();
-    assert_eq!(report.regions.len(), 14);
+    assert_eq!(report.regions.len(), 17);
     assert!(report.regions.iter().all(|statement| statement.contains("ap-south")));
 
     run(&url, "UPDATE refinery_schema_history SET checksum = '1' WHERE version = 2").await;

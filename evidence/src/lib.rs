@@ -1,0 +1,1 @@
+//! Signed evidence that anybody can check offline.
