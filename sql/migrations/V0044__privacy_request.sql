@@ -17,6 +17,6 @@ CREATE TABLE IF NOT EXISTS privacy_request (
         REFERENCES traveller (region, id) ON DELETE CASCADE ON UPDATE CASCADE,
     CONSTRAINT privacy_request_kind
         CHECK (kind IN ('export', 'erasure', 'rectification', 'restriction', 'objection')),
-    CONSTRAINT privacy_request_state CHECK (state IN ('open', 'waiting', 'done')),
+    CONSTRAINT privacy_request_state CHECK (state IN ('asked', 'open', 'waiting', 'done')),
     CONSTRAINT privacy_request_done CHECK ((done_at IS NOT NULL) = (state = 'done'))
 ) {locality};
