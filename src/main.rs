@@ -215,7 +215,7 @@ async fn world_and_config(
     let (profile, seed) = (args.schedule.profile, args.schedule.seed);
     let build = move || World::build(registry, profile, seed, Clock::default());
     let world = tokio::task::spawn_blocking(build).await.map_err(text)?.map_err(text)?;
-    let keys = Keys::load(&args.keys, region).map_err(text)?;
+    let keys = Keys::load(&args.keys, registry, region).map_err(text)?;
     let mut store = StoreConfig::new(args.database.url.clone());
     store.connections_max = args.connections.map_or(store.connections_max, Into::into);
     let config = NodeConfig {

@@ -19,6 +19,9 @@ use crate::orders::quoting::Quotes;
 use crate::orders::{LEASE, Orders};
 use crate::places::PlaceIndex;
 use crate::privacy::keys::Keys;
+use crate::privacy::rights::Rights;
+use crate::privacy::rights::erasure::{ReapplyError, forgotten};
+use crate::privacy::rights::journal::Journal;
 use crate::relay::{self, EventSink, Relay};
 use crate::search::Finder;
 use crate::store::crash::{CrashPoint, Death};
@@ -108,6 +111,8 @@ pub struct NodeConfig {
     pub reach: Reach,
     /// The event stream, if there is one.
     pub sink: Option<Arc<dyn EventSink>>,
+    /// Where erasures are written down beside the database.
+    pub journal: Option<Journal>,
     /// Where it dies, for a test.
     pub crash_at: Option<(CrashPoint, Death)>,
 }
@@ -131,6 +136,7 @@ impl NodeConfig {
             page_origins: Vec::new(),
             reach: Reach::World,
             sink: None,
+            journal: None,
             crash_at: None,
         }
     }
@@ -142,6 +148,15 @@ pub enum StartError {
     /// The database.
     #[error(transparent)]
     Store(#[from] Error),
+    /// The journal of erasures.
+    #[error(transparent)]
+    Journal(#[from] ReapplyError),
+    /// A backup was restored that remembers people who were erased since.
+    #[error(
+        "this database knows nothing of {0} erasures that the journal has; before anybody opens \
+         it, run `meridian privacy reapply` with the same --erasures"
+    )]
+    Remembers(usize),
     /// Another schedule is on sale.
     #[error(
         "the database sells the schedule {theirs:?}, this node made {mine:?}; start it with the \
@@ -176,6 +191,14 @@ impl Node {
     ) -> Result<Self, StartError> {
         let store = Store::open(&config.store).await?;
         migrate::check(&store).await?;
+        if let Some(journal) = &config.journal {
+            let regions: Vec<RegionId> = world.registry.with_rows().collect();
+            let directory = &config.keys.directory;
+            let missing = forgotten(&store, directory, &regions, journal.dir()).await?;
+            if missing > 0 {
+                return Err(StartError::Remembers(missing));
+            }
+        }
         let (mine, deadline) = (world.release(), Deadline::after(START_PATIENCE));
         let theirs = store.release_claim(deadline, &mine).await?;
         if mine != theirs {
@@ -206,7 +229,8 @@ impl Node {
             };
             let (home, look_every) = (config.region, config.look_every);
             let (relay, deliverer) = tellers(&api, &config);
-            let worker = Worker { driver, relay, deliverer, home, handed_over, look_every };
+            let rights = api.rights.clone();
+            let worker = Worker { driver, rights, relay, deliverer, home, handed_over, look_every };
             tokio::spawn(worker.run(stop_working.clone()))
         });
         Ok(Self { address, api, stop_serving, stop_working, server, worker })
@@ -261,7 +285,16 @@ fn api(world: &World, config: &NodeConfig, store: Store, dispatch: Dispatch) -> 
     // Who quotes and who drives share one gate to the airlines.
     let callback = format!("{}{AIRLINE_CALLBACK}", config.callbacks);
     let airline = Arc::new(HttpAirline::new(&config.airline, Some(callback)));
+    let rights = Rights {
+        store: store.clone(),
+        keys: config.keys.clone(),
+        home: region,
+        registry,
+        clock: world.clock.clone(),
+        journal: config.journal.clone(),
+    };
     Api::new(Rooms {
+        rights,
         region,
         registry,
         store,

@@ -82,7 +82,7 @@ impl House {
                 connections_max: CONNECTIONS_PER_NODE,
                 ..StoreConfig::new(database.clone())
             };
-            let keys = Keys::load(&keys_dir, region).map_err(failed)?;
+            let keys = Keys::load(&keys_dir, registry, region).map_err(failed)?;
             // Whoever tries the house out listens on the same machine.
             let reach = Reach::Anywhere;
             let config = NodeConfig { reach, ..NodeConfig::new(region, store, keys, &suppliers) };

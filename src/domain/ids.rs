@@ -24,6 +24,8 @@ pub enum Cancellation {}
 pub enum Change {}
 /// Where a traveller wants to be told what happens.
 pub enum Endpoint {}
+/// What a traveller asks under the law.
+pub enum Request {}
 
 impl Kind for Traveller {
     const PREFIX: &'static str = "trv";
@@ -45,6 +47,10 @@ impl Kind for Endpoint {
     const PREFIX: &'static str = "whe";
 }
 
+impl Kind for Request {
+    const PREFIX: &'static str = "prq";
+}
+
 /// The id of a traveller.
 pub type TravellerId = PersonalId<Traveller>;
 /// The id of an order.
@@ -55,6 +61,9 @@ pub type CancellationId = PersonalId<Cancellation>;
 pub type ChangeId = PersonalId<Change>;
 /// The id of a webhook endpoint.
 pub type EndpointId = PersonalId<Endpoint>;
+
+/// The id of what a traveller asks under the law.
+pub type RequestId = PersonalId<Request>;
 
 /// The id of a personal thing: its home region and a UUIDv4 made here, before any transaction.
 pub struct PersonalId<K> {

@@ -1,5 +1,6 @@
 //! Pure values: what they are and which of them cannot exist. No I/O, no clock, no SQL.
 
+pub mod consent;
 pub mod event;
 pub mod evidence;
 pub mod ids;
@@ -9,5 +10,6 @@ pub mod offer;
 pub mod order;
 pub mod payment;
 pub mod place;
+pub mod privacy;
 pub mod signed_message;
 pub mod traveller;

@@ -29,6 +29,8 @@ pub enum Access {
     HomeNamed,
     /// The bearer of a session, in the home that the token names.
     Traveller,
+    /// The bearer of an erasure's receipt, in the home that the token names.
+    Receipt,
     /// Another company that we asked for something, by its signature, where we asked from. What it
     /// says holds nothing personal.
     Supplier,
@@ -40,6 +42,16 @@ pub const TABLE: &[(&str, &str, Access)] = &[
     ("GET", "/v1/regions", Access::Public),
     ("POST", "/v1/travellers", Access::HomeOfCountry),
     ("GET", "/v1/travellers/me", Access::Traveller),
+    ("PATCH", "/v1/travellers/me", Access::Traveller),
+    ("GET", "/v1/privacy", Access::Traveller),
+    ("POST", "/v1/privacy/consents", Access::Traveller),
+    ("PUT", "/v1/privacy/processing", Access::Traveller),
+    ("POST", "/v1/privacy/exports", Access::Traveller),
+    ("GET", "/v1/privacy/exports/{id}", Access::Traveller),
+    ("GET", "/v1/privacy/exports/{id}/archive", Access::Traveller),
+    ("POST", "/v1/privacy/erasures", Access::Traveller),
+    ("POST", "/v1/privacy/erasures/{id}/confirm", Access::Traveller),
+    ("GET", "/v1/privacy/receipts/current", Access::Receipt),
     ("POST", "/v1/sessions", Access::HomeNamed),
     ("DELETE", "/v1/sessions/current", Access::Traveller),
     ("GET", "/v1/places", Access::Public),
@@ -191,7 +203,7 @@ fn home(
             let home = registry.by_name(name);
             home.map(Some).ok_or_else(|| Problem::new(Code::HeaderMissing, advice))
         }
-        Access::Traveller => {
+        Access::Traveller | Access::Receipt => {
             let token = auth::token(headers).ok_or_else(Problem::unauthenticated)?;
             let home = claimed_home(registry, &token.text);
             home.map(Some).ok_or_else(Problem::unauthenticated)

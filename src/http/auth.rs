@@ -109,6 +109,24 @@ impl FromRequestParts<Api> for Traveller {
     }
 }
 
+/// The same, where something new is done with the traveller's data: not while they want it only
+/// kept.
+pub struct Acting(pub Traveller);
+
+impl FromRequestParts<Api> for Acting {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
+        let traveller = Traveller::from_request_parts(parts, api).await?;
+        if traveller.session.restricted {
+            let detail = "you asked us only to keep your data; take that back first, with PUT \
+                          /v1/privacy/processing";
+            return Err(Problem::new(Code::ProcessingRestricted, detail));
+        }
+        Ok(Self(traveller))
+    }
+}
+
 /// A session that is not here any more went with its traveller to another home: the way there.
 pub async fn moved_on(api: &Api, token: &str) -> Result<(), Problem> {
     match api.travellers.moved_to(token).await? {

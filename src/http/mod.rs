@@ -13,6 +13,7 @@ pub mod offers;
 pub mod orders;
 pub mod payments;
 pub mod places;
+pub mod privacy;
 pub mod problem;
 pub mod quotes;
 mod refusals;
@@ -48,6 +49,7 @@ use crate::domain::ids::{Kind, PersonalId};
 use crate::orders::Orders;
 use crate::orders::quoting::Quotes;
 use crate::places::PlaceIndex;
+use crate::privacy::rights::Rights;
 use crate::search::Finder;
 use crate::store::Store;
 use crate::travellers::Travellers;
@@ -78,6 +80,8 @@ pub struct Rooms {
     pub places: Arc<PlaceIndex>,
     /// Accounts at home here.
     pub travellers: Travellers,
+    /// What those travellers can ask under the law.
+    pub rights: Rights,
     /// Orders at home here.
     pub orders: Orders,
     /// What cancelling and changing them would cost.
@@ -130,7 +134,7 @@ fn described() -> OpenApiRouter<Api> {
         .routes(routes!(residence::residence))
         .routes(routes!(residence::regions))
         .routes(routes!(travellers::sign_up))
-        .routes(routes!(travellers::me))
+        .routes(routes!(travellers::me, travellers::rectify))
         .routes(routes!(sessions::log_in))
         .routes(routes!(sessions::log_out))
         .routes(routes!(places::complete))
@@ -150,6 +154,15 @@ fn described() -> OpenApiRouter<Api> {
         .routes(routes!(payments::pay))
         .routes(routes!(callbacks::payments))
         .routes(routes!(callbacks::airline))
+        .routes(routes!(privacy::overview))
+        .routes(routes!(privacy::consent))
+        .routes(routes!(privacy::processing))
+        .routes(routes!(privacy::ask_export))
+        .routes(routes!(privacy::export))
+        .routes(routes!(privacy::archive))
+        .routes(routes!(privacy::ask_erasure))
+        .routes(routes!(privacy::confirm_erasure))
+        .routes(routes!(privacy::receipt))
         .routes(routes!(webhooks::list, webhooks::register))
         .routes(routes!(webhooks::delete))
         .routes(routes!(webhooks::rotate))
@@ -200,7 +213,7 @@ fn cors(api: &Api) -> CorsLayer {
     let name = |name: &'static str| HeaderName::from_static(name);
     CorsLayer::new()
         .allow_origin(origins)
-        .allow_methods([Method::GET, Method::POST, Method::DELETE])
+        .allow_methods([Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
         .allow_headers([
             http::header::AUTHORIZATION,
             CONTENT_TYPE,

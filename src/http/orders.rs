@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 
-use super::auth::{Bearer, Traveller, not_signed_in};
+use super::auth::{Acting, Bearer, Traveller, not_signed_in};
 use super::body::{Data, IdempotencyKey, List, ListMeta, Query, Strict};
 use super::condition::{IfMatch, IfNoneMatch};
 use super::problem::{FieldError, PROBLEM_JSON, Problem, ProblemDetails};
@@ -199,7 +199,7 @@ pub(super) async fn settle(
 pub async fn book(
     State(api): State<Api>,
     IdempotencyKey(key): IdempotencyKey,
-    traveller: Traveller,
+    Acting(traveller): Acting,
     Strict { value, raw }: Strict<NewOrder>,
 ) -> Result<Response, Problem> {
     let today = api.finder.clock.now().to_zoned(jiff::tz::TimeZone::UTC).date();

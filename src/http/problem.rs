@@ -39,6 +39,8 @@ pub enum Code {
     SignatureInvalid,
     /// A page of another site asked.
     CrossSite,
+    /// The traveller wants their data only kept.
+    ProcessingRestricted,
     /// Nothing of that name, or not yours.
     NotFound,
     /// The route has other methods.
@@ -67,6 +69,8 @@ pub enum Code {
     HoldExpired,
     /// The quote may no longer be confirmed.
     QuoteExpired,
+    /// The link was used, or its time is over.
+    LinkSpent,
     /// It is not as it was seen.
     EtagMismatch,
     /// More than 64 KiB.
@@ -103,6 +107,7 @@ impl Code {
         Self::WrongCredentials,
         Self::SignatureInvalid,
         Self::CrossSite,
+        Self::ProcessingRestricted,
         Self::NotFound,
         Self::MethodNotAllowed,
         Self::AddressTaken,
@@ -117,6 +122,7 @@ impl Code {
         Self::OfferExpired,
         Self::HoldExpired,
         Self::QuoteExpired,
+        Self::LinkSpent,
         Self::EtagMismatch,
         Self::BodyTooLarge,
         Self::UnsupportedMediaType,
@@ -147,6 +153,9 @@ impl Code {
                 (401, "signature_invalid", "The signature is wrong, or the message is too old")
             }
             Self::CrossSite => (403, "cross_site", "A page of another site asked"),
+            Self::ProcessingRestricted => {
+                (403, "processing_restricted", "This data is only kept, as you asked")
+            }
             Self::NotFound => (404, "not_found", "There is nothing here for you"),
             Self::MethodNotAllowed => (405, "method_not_allowed", "Not with this method"),
             Self::AddressTaken => (409, "address_taken", "This address has an account"),
@@ -163,6 +172,7 @@ impl Code {
             Self::OfferExpired => (410, "offer_expired", "The offer has expired"),
             Self::HoldExpired => (410, "hold_expired", "The hold has expired"),
             Self::QuoteExpired => (410, "quote_expired", "The quote has expired"),
+            Self::LinkSpent => (410, "link_spent", "The link was used or is too old"),
             Self::EtagMismatch => (412, "etag_mismatch", "It is not as you have seen it"),
             Self::BodyTooLarge => (413, "body_too_large", "The body is too large"),
             Self::UnsupportedMediaType => (415, "unsupported_media_type", "Send JSON"),

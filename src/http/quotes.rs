@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::Api;
-use super::auth::Traveller;
+use super::auth::{Acting, Traveller};
 use super::body::{Data, IdempotencyKey, OptionalKey, Strict};
 use super::condition::{IfMatch, IfNoneMatch};
 use super::orders::{PaymentMethod, answer, request, settle};
@@ -116,7 +116,7 @@ pub async fn confirm_cancellation(
 pub async fn quote_change(
     State(api): State<Api>,
     OptionalKey(key): OptionalKey,
-    traveller: Traveller,
+    Acting(traveller): Acting,
     Strict { value, raw }: Strict<NewChange>,
 ) -> Result<Response, Problem> {
     let order: OrderId = api.id_here(&value.order_id)?;

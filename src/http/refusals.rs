@@ -2,6 +2,7 @@
 
 use super::problem::{Code, FieldError, Problem};
 use crate::orders;
+use crate::privacy::rights;
 use crate::search::{Nonsense, OfferError};
 use crate::store::{self, Fate};
 use crate::travellers;
@@ -180,12 +181,49 @@ impl From<travellers::Refusal> for Problem {
                 let detail = "no account has this address and password; which is wrong is not said";
                 Self::new(Code::WrongCredentials, detail)
             }
+            R::Closed => Self::unauthenticated(),
+            R::NoWay(home) => {
+                let detail = format!(
+                    "your data would have to move to {home}, and this region cannot hand it over \
+                     now; nothing was changed, write to us"
+                );
+                Self::new(Code::Unavailable, detail)
+            }
             R::Busy => {
                 let detail = "too many log-ins at once; try again in a moment";
                 Self::new(Code::Unavailable, detail)
             }
             R::Store(error) => Self::from(error),
             R::Sealed(error) => sealed(&error),
+        }
+    }
+}
+
+impl From<rights::Refusal> for Problem {
+    fn from(refusal: rights::Refusal) -> Self {
+        use rights::Refusal as R;
+        match refusal {
+            R::NotFound => Self::not_found(),
+            R::NoArchive => {
+                let detail = "the copy is not there; ask for one, and wait until its state is done";
+                Self::new(Code::NotFound, detail)
+            }
+            R::OtherWords { current } => {
+                let detail = format!("version {current} is shown today; show it before asking");
+                Self::field("/version", &detail)
+            }
+            R::LinkSpent => {
+                let detail =
+                    "a link counts once and for ten minutes; read the request for a new one";
+                Self::new(Code::LinkSpent, detail)
+            }
+            R::Closed => Self::unauthenticated(),
+            R::Sealed(error) => sealed(&error),
+            R::Store(error) => Self::from(error),
+            R::Journal(error) => {
+                tracing::error!(%error, "an erasure could not be written down");
+                Self::new(Code::Unavailable, "nothing was changed; try again in a moment")
+            }
         }
     }
 }

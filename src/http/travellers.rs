@@ -16,7 +16,9 @@ use super::auth::{Traveller, set_cookie};
 use super::body::{Data, Strict};
 use super::problem::{Problem, ProblemDetails};
 use crate::domain::traveller::{Email, Password, Pii};
+use crate::store::uncut;
 use crate::travellers::Opened;
+use crate::travellers::rectifying::{OwnAccount, Rectification};
 
 /// A new account.
 #[derive(Deserialize, ToSchema)]
@@ -100,15 +102,83 @@ pub async fn me(
     State(api): State<Api>,
     traveller: Traveller,
 ) -> Result<Json<Data<TravellerView>>, Problem> {
-    let session = traveller.session;
-    let data = TravellerView {
-        id: session.traveller.to_string(),
-        email: api.travellers.email(&session)?,
-        home_region: session.traveller.home().name.clone(),
-        residence_country: session.residence,
-        created_at: session.created_at,
-    };
-    Ok(Json(Data { data }))
+    let account = api.travellers.own_account(traveller.session)?;
+    Ok(Json(Data { data: account.into() }))
+}
+
+/// What is to be put right about one's account; what is left out stays.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Rectify {
+    /// The present password: a token that was lost must not take an account over.
+    #[schema(value_type = String)]
+    password: Pii<String>,
+    /// Another e-mail address.
+    #[schema(value_type = Option<String>)]
+    email: Option<Pii<String>>,
+    /// Another password; every other session ends.
+    #[schema(value_type = Option<String>)]
+    new_password: Option<Pii<String>>,
+    /// Another country of residence. Where another region is its home, the account moves there with
+    /// everything in it.
+    #[schema(value_type = Option<String>, example = "FR")]
+    residence_country: Option<String>,
+}
+
+impl Rectify {
+    fn read(&self) -> Result<(Password, Rectification), Problem> {
+        let password = |field: &Pii<String>, pointer: &str| {
+            Password::parse(field.expose().clone())
+                .map_err(|detail| Problem::field(pointer, detail))
+        };
+        let email = self
+            .email
+            .as_ref()
+            .map(|it| Email::parse(it.expose()).map_err(|detail| Problem::field("/email", detail)));
+        let new = self.new_password.as_ref().map(|it| password(it, "/new_password"));
+        let residence = self.residence_country.as_ref().map(|it| {
+            let advice = "an ISO 3166-1 alpha-2 code in capitals, such as DE";
+            it.parse::<Country>().map_err(|_| Problem::field("/residence_country", advice))
+        });
+        let change = Rectification {
+            email: email.transpose()?,
+            password: new.transpose()?,
+            residence: residence.transpose()?,
+        };
+        if change.is_nothing() {
+            return Err(Problem::field("/email", "say at least one thing that is to change"));
+        }
+        Ok((password(&self.password, "/password")?, change))
+    }
+}
+
+/// Puts one's own account right (Art. 16 GDPR): address, password, country of residence.
+#[utoipa::path(patch, path = "/v1/travellers/me", tag = "travellers", request_body = Rectify,
+    responses((status = 200, body = Data<TravellerView>), (status = 401, body = ProblemDetails),
+        (status = 409, body = ProblemDetails), (status = 422, body = ProblemDetails)))]
+pub async fn rectify(
+    State(api): State<Api>,
+    traveller: Traveller,
+    Strict { value, .. }: Strict<Rectify>,
+) -> Result<Json<Data<TravellerView>>, Problem> {
+    let (password, change) = value.read()?;
+    let (travellers, asker) = (api.travellers.clone(), traveller);
+    travellers.confirm_password(asker.session.traveller, password).await?;
+    let work = async move { travellers.rectify(&asker.session, &asker.token, change).await };
+    let account = uncut(work).await?;
+    Ok(Json(Data { data: account.into() }))
+}
+
+impl From<OwnAccount> for TravellerView {
+    fn from(account: OwnAccount) -> Self {
+        Self {
+            id: account.traveller.to_string(),
+            email: account.email,
+            home_region: account.traveller.home().name.clone(),
+            residence_country: account.residence,
+            created_at: account.created_at,
+        }
+    }
 }
 
 /// Address and password in their own types.

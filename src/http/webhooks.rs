@@ -9,7 +9,7 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::Api;
-use super::auth::Traveller;
+use super::auth::{Acting, Traveller};
 use super::body::{Data, List, ListMeta, Strict};
 use super::problem::{FieldError, Problem, ProblemDetails};
 use crate::domain::event::{EventId, kind_of, names};
@@ -69,7 +69,7 @@ fn limit(most: i64) -> ListMeta {
         (status = 421, body = ProblemDetails), (status = 422, body = ProblemDetails)))]
 pub async fn register(
     State(api): State<Api>,
-    traveller: Traveller,
+    Acting(traveller): Acting,
     Strict { value, .. }: Strict<NewWebhook>,
 ) -> Result<Response, Problem> {
     let kinds = value.kinds()?;
@@ -125,7 +125,7 @@ pub async fn rotate(
 pub async fn ping(
     State(api): State<Api>,
     Path(id): Path<String>,
-    traveller: Traveller,
+    Acting(traveller): Acting,
 ) -> Result<Response, Problem> {
     let id = api.id_here(&id)?;
     let data = api.webhooks.ping(&traveller.session, id).await?;
@@ -155,7 +155,7 @@ pub async fn deliveries(
 pub async fn redeliver(
     State(api): State<Api>,
     Path((id, event)): Path<(String, String)>,
-    traveller: Traveller,
+    Acting(traveller): Acting,
 ) -> Result<Response, Problem> {
     let id = api.id_here(&id)?;
     let event = EventId::parse(&event).ok_or_else(Problem::not_found)?;

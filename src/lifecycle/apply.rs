@@ -270,7 +270,7 @@ impl Hand<'_> {
             number,
             why: crate::telemetry::chain(why),
         };
-        let keys = HandoverKeys::load(dir, self.registry, region).map_err(|e| failed(&e))?;
+        let keys = HandoverKeys::load(dir, *self.registry, region).map_err(|e| failed(&e))?;
         let mover = Mover { store: self.store.clone(), keys };
         let reason = format!("plan {}", self.plan.id);
         let moved = moving::move_homes(&mover, *self.registry, region, &reason, |tally| {

@@ -167,6 +167,7 @@ fn situation(work: &Work) -> Result<Situation, Error> {
         until_lapse: work.until_lapse.map(until),
         until_flown: until(work.until_flown),
         since_flown: until(work.until_flown.saturating_neg()),
+        erased: work.erased,
         total: work.total,
         owed_minor: work.owed_minor,
         payments: work.payments.clone(),

@@ -13,10 +13,12 @@ use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
 use hmac::{Hmac, Mac};
+use meridian_evidence::signing::Signer;
 use meridian_regions::{RegionId, Registry};
 use sha2::Sha256;
 
 use super::seal::{PublicKey, RegionKey};
+use crate::domain::ids::TravellerId;
 use crate::domain::offer::OfferKey;
 use crate::domain::signed_message::Secret;
 use crate::domain::traveller::Subject;
@@ -29,6 +31,10 @@ const CALLBACKS_PAYMENTS: &str = "callbacks-payments.key";
 /// What the airlines sign theirs with.
 const CALLBACKS_AIRLINE: &str = "callbacks-airline.key";
 
+/// What a tombstone is hashed over, besides the traveller's id; longer than an address's hash, so
+/// that neither can be taken for the other.
+const TOMBSTONE: &[u8] = b"meridian: whom no backup may bring back";
+
 /// The keys of a node.
 #[derive(Clone)]
 pub struct Keys {
@@ -38,6 +44,10 @@ pub struct Keys {
     pub directory: DirectoryKey,
     /// Wraps the data keys of this region's travellers.
     pub region: RegionKey,
+    /// Signs the region's evidence.
+    pub evidence: Signer,
+    /// Seal a traveller who moves to another home; those that are there.
+    pub handover: Vec<PublicKey>,
     /// What other companies sign their callbacks with.
     pub callbacks: CallbackSecrets,
 }
@@ -62,6 +72,14 @@ impl DirectoryKey {
         mac.update(&subject.0);
         mac.finalize().into_bytes().to_vec()
     }
+
+    /// What stands for an erased traveller where every region and every restored backup can see it.
+    pub fn tombstone(&self, traveller: TravellerId) -> Vec<u8> {
+        let mut mac = Hmac::<Sha256>::new_from_slice(&self.0).expect("HMAC takes any key length");
+        mac.update(TOMBSTONE);
+        mac.update(traveller.uuid().as_bytes());
+        mac.finalize().into_bytes().to_vec()
+    }
 }
 
 /// Why keys could not be had, and what to do.
@@ -71,13 +89,20 @@ pub struct KeyError(String);
 
 impl Keys {
     /// Reads a region's keys from a directory.
-    pub fn load(dir: &Path, region: RegionId) -> Result<Self, KeyError> {
+    pub fn load(dir: &Path, registry: Registry, region: RegionId) -> Result<Self, KeyError> {
         Ok(Self {
+            handover: public_keys(dir, registry, region)?,
             offer: OfferKey::new(read(&dir.join("offer.key"))?),
             directory: DirectoryKey(read(&dir.join("directory.key"))?),
             region: region_key(dir, region)?,
+            evidence: evidence_key(dir, region)?,
             callbacks: callbacks(dir)?,
         })
+    }
+
+    /// The public key of another region, if it is there.
+    pub fn handover(&self, region: RegionId) -> Option<&PublicKey> {
+        self.handover.iter().find(|key| key.region() == region)
     }
 
     /// Makes the keys that a directory lacks; those that are there stay.
@@ -86,10 +111,12 @@ impl Keys {
         fs::create_dir_all(dir).map_err(|error| failed("making", dir, &error))?;
         fs::set_permissions(dir, fs::Permissions::from_mode(0o700))
             .map_err(|error| failed("protecting", dir, &error))?;
+        let evidence = regions.iter().map(|region| format!("evidence-{region}.key"));
         let names = ["offer.key", "directory.key", CALLBACKS_PAYMENTS, CALLBACKS_AIRLINE]
             .map(str::to_owned)
             .into_iter()
-            .chain(regions.iter().map(|region| format!("region-{region}.key")));
+            .chain(regions.iter().map(|region| format!("region-{region}.key")))
+            .chain(evidence);
         for name in names {
             let path = dir.join(name);
             if !path.exists() {
@@ -108,19 +135,8 @@ impl Keys {
 
 impl HandoverKeys {
     /// Reads the key of the region that travellers leave, and the public keys that are there.
-    pub fn load(dir: &Path, registry: &Registry, old: RegionId) -> Result<Self, KeyError> {
-        let mut new = Vec::new();
-        for region in registry.all().filter(|region| *region != old) {
-            let path = dir.join(format!("region-{region}.pub"));
-            if path.exists() {
-                let bytes = fs::read(&path).map_err(|error| failed("reading", &path, &error))?;
-                let key = PublicKey::from_bytes(region, &bytes).map_err(|_| {
-                    KeyError(format!("{} is no public key; copy it again", path.display()))
-                })?;
-                new.push(key);
-            }
-        }
-        Ok(Self { old: region_key(dir, old)?, new })
+    pub fn load(dir: &Path, registry: Registry, old: RegionId) -> Result<Self, KeyError> {
+        Ok(Self { old: region_key(dir, old)?, new: public_keys(dir, registry, old)? })
     }
 
     /// The public key of a region, if it is there.
@@ -142,6 +158,27 @@ pub fn callbacks(dir: &Path) -> Result<CallbackSecrets, KeyError> {
         payments: secret(CALLBACKS_PAYMENTS)?,
         airline: secret(CALLBACKS_AIRLINE)?,
     })
+}
+
+/// What a region signs its evidence with.
+pub fn evidence_key(dir: &Path, region: RegionId) -> Result<Signer, KeyError> {
+    Ok(Signer::from_seed(read(&dir.join(format!("evidence-{region}.key")))?))
+}
+
+/// The public keys of all other regions that are there.
+fn public_keys(dir: &Path, registry: Registry, own: RegionId) -> Result<Vec<PublicKey>, KeyError> {
+    let mut keys = Vec::new();
+    for region in registry.all().filter(|region| *region != own) {
+        let path = dir.join(format!("region-{region}.pub"));
+        if path.exists() {
+            let bytes = fs::read(&path).map_err(|error| failed("reading", &path, &error))?;
+            let key = PublicKey::from_bytes(region, &bytes).map_err(|_| {
+                KeyError(format!("{} is no public key; copy it again", path.display()))
+            })?;
+            keys.push(key);
+        }
+    }
+    Ok(keys)
 }
 
 fn region_key(dir: &Path, region: RegionId) -> Result<RegionKey, KeyError> {

@@ -1,5 +1,7 @@
-//! Residence and secrecy: keys, seals, and the audit that shows where every row is.
+//! Residence and secrecy: keys, seals, what travellers can ask under the law, and the audit that
+//! shows where every row is.
 
 pub mod audit;
 pub mod keys;
+pub mod rights;
 pub mod seal;

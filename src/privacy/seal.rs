@@ -75,7 +75,7 @@ pub struct Handover {
 pub struct DataKey {
     region: RegionId,
     cipher: Aes256GcmSiv,
-    subject: String,
+    tags: Hmac<Sha256>,
 }
 
 /// Where a sealed value stands.
@@ -185,15 +185,11 @@ impl PublicKey {
 }
 
 fn data_key(region: RegionId, bytes: &[u8; KEY_BYTES]) -> DataKey {
-    DataKey { region, cipher: Aes256GcmSiv::new(bytes.into()), subject: subject(bytes) }
+    DataKey { region, cipher: Aes256GcmSiv::new(bytes.into()), tags: keyed(bytes) }
 }
 
-/// Whom a data key belongs to, for the evidence: without the key it is nobody.
-fn subject(bytes: &[u8; KEY_BYTES]) -> String {
-    let mut mac = <Hmac<Sha256> as Mac>::new_from_slice(bytes).expect("HMAC takes any key length");
-    mac.update(SUBJECT);
-    let tag = mac.finalize().into_bytes();
-    tag.iter().take(SUBJECT_BYTES).map(|byte| format!("{byte:02x}")).collect()
+fn keyed(bytes: &[u8; KEY_BYTES]) -> Hmac<Sha256> {
+    <Hmac<Sha256> as Mac>::new_from_slice(bytes).expect("HMAC takes any key length")
 }
 
 fn as_key(bytes: &[u8]) -> Result<&[u8; KEY_BYTES], Broken> {
@@ -203,8 +199,38 @@ fn as_key(bytes: &[u8]) -> Result<&[u8; KEY_BYTES], Broken> {
 impl DataKey {
     /// What stands for this traveller in the evidence, in every home: a keyed hash that nobody can
     /// lead back to them once this key is destroyed.
-    pub fn subject(&self) -> &str {
-        &self.subject
+    pub fn subject(&self) -> String {
+        let tag = self.tag(SUBJECT, &[]);
+        tag.iter().take(SUBJECT_BYTES).map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// A keyed hash of a message, for one purpose.
+    pub fn tag(&self, purpose: &[u8], message: &[u8]) -> [u8; 32] {
+        self.keyed(purpose, message).finalize().into_bytes().into()
+    }
+
+    /// Whether a keyed hash is of this message, in a time that tells nothing.
+    pub fn is_tag(&self, purpose: &[u8], message: &[u8], tag: &[u8]) -> bool {
+        self.keyed(purpose, message).verify_slice(tag).is_ok()
+    }
+
+    /// The length goes first, so that no purpose runs into its message.
+    fn keyed(&self, purpose: &[u8], message: &[u8]) -> Hmac<Sha256> {
+        let mut mac = self.tags.clone();
+        mac.update(&(purpose.len() as u64).to_be_bytes());
+        mac.update(purpose);
+        mac.update(message);
+        mac
+    }
+
+    /// Seals bytes for one place.
+    pub fn seal_bytes(&self, place: Place, value: &[u8]) -> Vec<u8> {
+        seal(&self.cipher, value, &address(self.region, place))
+    }
+
+    /// Opens bytes of one place.
+    pub fn open_bytes(&self, place: Place, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, Broken> {
+        open(&self.cipher, sealed, &address(self.region, place))
     }
 
     /// Seals a value for one place.

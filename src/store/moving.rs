@@ -52,6 +52,20 @@ pub struct SealedField {
     pub fields: [Vec<u8>; 3],
 }
 
+/// Where a traveller moves, what is sealed for that home, and why.
+pub struct Rehomed<'a> {
+    /// The new home.
+    pub to: RegionId,
+    /// Everything sealed, for it.
+    pub sealed: &'a Sealed,
+    /// The country they live in now, if that is another one.
+    pub residence: Option<Country>,
+    /// Id of the record that stays.
+    pub record: Uuid,
+    /// Why, for that record.
+    pub reason: &'a str,
+}
+
 /// What went along with a traveller.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Moved {
@@ -101,13 +115,15 @@ impl Tx {
     pub async fn traveller_rehome(
         &self,
         traveller: TravellerId,
-        to: RegionId,
         subject_hash: &[u8],
-        sealed: &Sealed,
-        (id, reason): (Uuid, &str),
+        rehomed: &Rehomed<'_>,
     ) -> Result<Moved, Error> {
+        let Rehomed { to, sealed, residence, record, reason } = rehomed;
         let (old, new, whose) = (&traveller.home().locality, &to.locality, traveller.uuid());
-        let rehome: &super::read::Params<'_> = &[old, &whose, new, &sealed.email, &sealed.data_key];
+        let residence = residence.as_ref().map(Country::code);
+        self.copies_to_make_anew(traveller).await?;
+        let rehome: &super::read::Params<'_> =
+            &[old, &whose, new, &sealed.email, &sealed.data_key, &residence];
         self.run(&sql::moving::traveller_rehome, rehome).await?;
         if !sealed.tokens.is_empty() {
             let (orders, tokens): (Vec<Uuid>, Vec<&[u8]>) =
@@ -125,14 +141,14 @@ impl Tx {
             self.run(&sql::moving::passengers_reseal, reseal).await?;
         }
         if !sealed.endpoints.is_empty() {
-            self.endpoints_reseal(to, &sealed.endpoints).await?;
+            self.endpoints_reseal(*to, &sealed.endpoints).await?;
         }
         let count = |rows: u64| i64::try_from(rows).unwrap_or(i64::MAX);
         let orders = count(self.run(&sql::moving::orders_fence, &[new, &whose]).await?);
         self.run(&sql::moving::directory_rehome, &[&subject_hash, new]).await?;
         let sessions = count(self.run(&sql::moving::sessions_rehome, &[new, &whose]).await?);
         let record: &super::read::Params<'_> =
-            &[new, &id, &whose, old, &reason, &orders, &sessions];
+            &[new, record, &whose, old, reason, &orders, &sessions];
         self.run(&sql::moving::home_move_insert, record).await?;
         Ok(Moved { orders, sessions })
     }

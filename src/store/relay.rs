@@ -21,6 +21,10 @@ pub enum Relayed {
     Outbox,
     /// Events to the event stream. While its lease is younger than a week, they are kept for it.
     Stream,
+    /// What travellers asked under the law, to be carried out.
+    Rights,
+    /// What happened, to be linked into the region's chain of evidence.
+    Evidence,
 }
 
 impl Relayed {
@@ -29,6 +33,8 @@ impl Relayed {
         match self {
             Self::Outbox => "outbox",
             Self::Stream => "stream",
+            Self::Rights => "rights",
+            Self::Evidence => "evidence",
         }
     }
 }

@@ -61,6 +61,8 @@ pub struct Work {
     pub until_lapse: Option<i64>,
     /// Milliseconds until a day after the last landing; negative when it has passed.
     pub until_flown: i64,
+    /// Whether its traveller was erased.
+    pub erased: bool,
 }
 
 /// A step of the saga, to be written under a claim.
@@ -268,6 +270,7 @@ impl Reader<'_> {
             waited: row.get("waited"),
             until_lapse: row.get("until_lapse"),
             until_flown: row.get("until_flown"),
+            erased: row.get("erased"),
         }))
     }
 

@@ -38,6 +38,11 @@ impl TableQuery {
     pub fn of(&self, table: &str) -> String {
         self.0.text.replace("{table}", table)
     }
+
+    /// The statement for some columns of one table; these, too, come from the data map only.
+    pub fn select(&self, table: &str, columns: &str) -> String {
+        self.of(table).replace("{columns}", columns)
+    }
 }
 
 macro_rules! query {
@@ -108,6 +113,15 @@ queries! {
         endpoints_open, delivery_claim, delivery_settle, delivery_retry, deliveries_let_go,
         deliveries_drop, delivery_list, delivery_redeliver, delivery_purge, ping_insert,
     }
+    privacy {
+        request_put, request_list, request_get, request_by_receipt, requests_to_do,
+        requests_of_region, request_settle, requests_drop_asked, requests_reopen, archive_put,
+        archive_get, archive_fetched, archives_drop, consent_put, consent_list, traveller_get,
+        traveller_hold, processing_set, traveller_close, traveller_shred, traveller_rectify,
+        directory_delete, moved_sessions_delete, sessions_delete, sessions_delete_others,
+        endpoints_delete, keys_delete, orders_unfinished, passengers_delete, orders_strip,
+        tombstone_put, tombstones, travellers_after,
+    }
     evidence { intake_put }
     audit { columns, misplaced_travellers, misplaced_directory }
 }
@@ -134,3 +148,11 @@ pub static ROWS_ALL: TableQuery = TableQuery(query!(audit, "rows_all"));
 pub static MISPLACED_ROWS: TableQuery = TableQuery(query!(audit, "misplaced_rows"));
 /// Rows away from their order.
 pub static MISPLACED_ORDER_ROWS: TableQuery = TableQuery(query!(audit, "misplaced_order_rows"));
+/// A traveller's own row.
+pub static ROWS_ITSELF: TableQuery = TableQuery(query!(privacy, "rows_itself"));
+/// Rows that name their traveller.
+pub static ROWS_OF_TRAVELLER: TableQuery = TableQuery(query!(privacy, "rows_of_traveller"));
+/// Rows that name an order of a traveller.
+pub static ROWS_OF_ORDERS: TableQuery = TableQuery(query!(privacy, "rows_of_orders"));
+/// Rows that name a request of a traveller.
+pub static ROWS_OF_REQUESTS: TableQuery = TableQuery(query!(privacy, "rows_of_requests"));

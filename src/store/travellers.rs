@@ -25,6 +25,16 @@ pub struct NewTraveller {
     pub data_key: Vec<u8>,
 }
 
+/// Whose password to check.
+pub struct Login {
+    /// Whose.
+    pub traveller: TravellerId,
+    /// argon2id in PHC form.
+    pub password_hash: String,
+    /// The data key, wrapped.
+    pub data_key: Vec<u8>,
+}
+
 /// An open session and whose it is.
 #[derive(Clone, Debug)]
 pub struct Session {
@@ -38,6 +48,8 @@ pub struct Session {
     pub data_key: Vec<u8>,
     /// When the account was made.
     pub created_at: Timestamp,
+    /// Whether its processing is restricted: it may be looked at, nothing new is done with it.
+    pub restricted: bool,
 }
 
 impl Tx {
@@ -113,11 +125,13 @@ impl Reader<'_> {
         &self,
         home: RegionId,
         hash: &[u8],
-    ) -> Result<Option<(TravellerId, String)>, Error> {
+    ) -> Result<Option<Login>, Error> {
         let row =
             self.opt(&sql::travellers::traveller_by_subject, &[&home.locality, &hash]).await?;
-        Ok(row.map(|row| {
-            (TravellerId::from_parts(home, row.get::<_, Uuid>("id")), row.get("password_hash"))
+        Ok(row.map(|row| Login {
+            traveller: TravellerId::from_parts(home, row.get::<_, Uuid>("id")),
+            password_hash: row.get("password_hash"),
+            data_key: row.get("data_key"),
         }))
     }
 
@@ -134,6 +148,7 @@ impl Reader<'_> {
             email: row.get("email"),
             data_key: row.get("data_key"),
             created_at: row.get("created_at"),
+            restricted: row.get("restricted"),
         }))
     }
 }

@@ -1,6 +1,8 @@
-//! Accounts: sign-up, log-in, log-out, who asks, and moving from one home to another.
+//! Accounts: sign-up, log-in, log-out, who asks, putting an account right, and moving it from one
+//! home to another.
 
 pub mod moving;
+pub mod rectifying;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,10 +14,12 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::Timestamp;
 use meridian_regions::{Country, Home, RegionId, Registry};
+use serde_json::json;
 use sha2::{Digest, Sha256};
 use tokio::sync::Semaphore;
 
 use crate::clock::Deadline;
+use crate::domain::evidence::{Entry, Happening};
 use crate::domain::ids::TravellerId;
 use crate::domain::traveller::{Email, Password, Subject};
 use crate::privacy::keys::Keys;
@@ -63,6 +67,12 @@ pub enum Refusal {
     /// Wrong address or password; which of them is not said.
     #[error("no account has this address and password")]
     Wrong,
+    /// The account is closed.
+    #[error("the account is closed")]
+    Closed,
+    /// The data would have to move, and the keys for that are not here.
+    #[error("this region cannot hand travellers over to {0}")]
+    NoWay(RegionId),
     /// Too many passwords are waiting to be hashed.
     #[error("too many log-ins at once")]
     Busy,
@@ -114,6 +124,7 @@ impl Travellers {
             password_hash: self.hash(password).await?,
             data_key: wrapped,
         };
+        let entry = Entry::about(Happening::AccountOpened, &data_key.subject(), json!({}));
         let token = new_token(self.home);
         let token_hash = hash_token(&token);
         let (home, store) = (self.home, self.store.clone());
@@ -121,9 +132,11 @@ impl Travellers {
             store
                 .tx("traveller_sign_up", Deadline::after(PATIENCE), |tx| {
                     let (new, token_hash) = (new.clone(), token_hash.clone());
+                    let entry = entry.clone();
                     async move {
                         if tx.directory_insert(&new.subject_hash, home).await? {
                             tx.traveller_insert(&new).await?;
+                            tx.evidence(home, &entry).await?;
                         } else if !tx.traveller_exists(new.id).await? {
                             return Err(Abort::Refused(Refusal::Taken));
                         }
@@ -144,19 +157,26 @@ impl Travellers {
     pub async fn log_in(&self, email: Email, password: Password) -> Result<Opened, Refusal> {
         let hash = self.keys.directory.hash(&email.subject());
         let account = self.store.fresh().traveller_by_subject(self.home, &hash).await?;
-        let known = account.as_ref().map_or_else(|| NOBODY.to_owned(), |(_, hash)| hash.clone());
+        let known = account.as_ref().map_or(NOBODY, |it| it.password_hash.as_str()).to_owned();
         let right = self.verify(password, known).await?;
-        let Some((traveller, _)) = account.filter(|_| right) else {
+        let Some(account) = account.filter(|_| right) else {
             return Err(Refusal::Wrong);
         };
+        let traveller = account.traveller;
+        let key = self.keys.region.unwrap_data_key(traveller.uuid(), &account.data_key)?;
+        let entry = Entry::about(Happening::SessionOpened, &key.subject(), json!({}));
+        let home = self.home;
         let token = new_token(self.home);
         let token_hash = hash_token(&token);
         let store = self.store.clone();
         let writing = async move {
             store
                 .transact("session_open", Deadline::after(PATIENCE), |tx| {
-                    let token_hash = token_hash.clone();
-                    async move { tx.session_insert(traveller, &token_hash, life_seconds()).await }
+                    let (token_hash, entry) = (token_hash.clone(), entry.clone());
+                    async move {
+                        tx.evidence(home, &entry).await?;
+                        tx.session_insert(traveller, &token_hash, life_seconds()).await
+                    }
                 })
                 .await
         };
@@ -195,10 +215,15 @@ impl Travellers {
         Ok(self.keys.region.unwrap_data_key(session.traveller.uuid(), &session.data_key)?)
     }
 
-    /// One's own address.
-    pub fn email(&self, session: &Session) -> Result<String, Refusal> {
-        let email = self.data_key(session)?.open(email_place(session.traveller), &session.email)?;
-        Ok(email.to_string())
+    /// Whether this is the account's password; it is asked for again before what cannot be undone.
+    pub async fn confirm_password(
+        &self,
+        traveller: TravellerId,
+        password: Password,
+    ) -> Result<(), Refusal> {
+        let account = self.store.fresh().account_get(traveller).await?.ok_or(Refusal::Wrong)?;
+        let right = self.verify(password, account.password_hash).await?;
+        if right { Ok(()) } else { Err(Refusal::Wrong) }
     }
 
     /// Where an address logs in; `None` when nobody has it.

@@ -7,16 +7,18 @@
 
 use std::time::Duration;
 
-use meridian_regions::RegionId;
+use meridian_regions::{Country, RegionId};
+use serde_json::json;
 use uuid::Uuid;
 
 use super::email_place;
 use crate::clock::Deadline;
+use crate::domain::evidence::{Entry, Happening};
 use crate::domain::ids::TravellerId;
 use crate::privacy::keys::HandoverKeys;
 
 use crate::privacy::seal::{Broken, Handover, Place, PublicKey};
-use crate::store::moving::{Moved, Sealed, SealedEndpoint, SealedField};
+use crate::store::moving::{Moved, Rehomed, Sealed, SealedEndpoint, SealedField};
 use crate::store::{self, Abort, Store};
 
 /// Longest that one traveller's move may take: it writes all of their rows and two GLOBAL tables.
@@ -31,6 +33,14 @@ pub struct Mover {
     pub store: Store,
     /// The old home's key, and the public keys of the others.
     pub keys: HandoverKeys,
+}
+
+/// Why somebody moves, and what is written down about it.
+#[derive(Clone, Copy)]
+struct Why<'a> {
+    record: Uuid,
+    reason: &'a str,
+    residence: Option<Country>,
 }
 
 /// Why a traveller did not move. Nothing of them was changed.
@@ -55,12 +65,24 @@ impl Mover {
         to: RegionId,
         reason: &str,
     ) -> Result<Option<Moved>, MoveError> {
+        self.move_resident(traveller, to, reason, None).await
+    }
+
+    /// The same, for a traveller who lives in another country now.
+    pub async fn move_resident(
+        &self,
+        traveller: TravellerId,
+        to: RegionId,
+        reason: &str,
+        residence: Option<Country>,
+    ) -> Result<Option<Moved>, MoveError> {
         let public = self.keys.of(to).ok_or(MoveError::NoKey(to))?;
         // Made once: a second run of the body is the same move.
         let record = Uuid::new_v4();
+        let why = Why { record, reason, residence };
         let deadline = Deadline::after(PATIENCE);
         let moved = loop {
-            let moved = self.try_to_move(deadline, traveller, to, (record, reason), public).await;
+            let moved = self.try_to_move(deadline, traveller, to, why, public).await;
             match moved {
                 // The traveller's own orders may be faster many times over, and nobody waits here.
                 Err(Abort::Failed(store::Error::Contended { .. })) if !deadline.passed() => {}
@@ -78,12 +100,12 @@ impl Mover {
         deadline: Deadline,
         traveller: TravellerId,
         to: RegionId,
-        (record, reason): (Uuid, &str),
+        why: Why<'_>,
         public: &PublicKey,
     ) -> Result<Option<Moved>, Abort<MoveError>> {
         self.store
             .tx("traveller_rehome", deadline, |tx| {
-                let (public, reason) = (public.clone(), reason.to_owned());
+                let (public, reason) = (public.clone(), why.reason.to_owned());
                 async move {
                     let Some(leaver) = tx.traveller_sealed(traveller).await? else {
                         return Ok(None);
@@ -91,12 +113,34 @@ impl Mover {
                     let broken = |broken: Broken| Abort::Refused(MoveError::Sealed(broken));
                     let id = traveller.uuid();
                     let old = &leaver.sealed;
-                    let keys =
-                        self.keys.old.hand_over(id, &old.data_key, &public).map_err(broken)?;
-                    let anew = reseal(traveller, old, keys).map_err(broken)?;
-                    let hash = &leaver.subject_hash;
-                    let why = (record, reason.as_str());
-                    Ok(Some(tx.traveller_rehome(traveller, to, hash, &anew, why).await?))
+                    // Whoever was erased has nothing that could be opened.
+                    let anew = match old.data_key.is_empty() {
+                        true => None,
+                        false => {
+                            let keys = self.keys.old.hand_over(id, &old.data_key, &public);
+                            let keys = keys.map_err(broken)?;
+                            let subject = keys.old.subject();
+                            let anew = reseal(traveller, old, keys).map_err(broken)?;
+                            Some((anew, subject))
+                        }
+                    };
+                    let (anew, subject) = anew.unzip();
+                    let new = Rehomed {
+                        to,
+                        sealed: anew.as_ref().unwrap_or(old),
+                        residence: why.residence,
+                        record: why.record,
+                        reason: &reason,
+                    };
+                    let moved = tx.traveller_rehome(traveller, &leaver.subject_hash, &new).await?;
+                    let body = json!({
+                        "from": traveller.home().name, "to": to.name, "reason": reason,
+                        "orders": moved.orders,
+                    });
+                    let entry =
+                        Entry { id: why.record, happening: Happening::HomeMoved, subject, body };
+                    tx.evidence(to, &entry).await?;
+                    Ok(Some(moved))
                 }
             })
             .await
@@ -108,7 +152,11 @@ fn reseal(traveller: TravellerId, sealed: &Sealed, keys: Handover) -> Result<Sea
     let again = |place: Place, value: &[u8]| -> Result<Vec<u8>, Broken> {
         Ok(keys.new.seal(place, &keys.old.open(place, value)?))
     };
-    let email = again(email_place(traveller), &sealed.email)?;
+    // Of a closed account the address is gone already.
+    let email = match sealed.email.is_empty() {
+        true => Vec::new(),
+        false => again(email_place(traveller), &sealed.email)?,
+    };
     let token = |(order, token): &(Uuid, Vec<u8>)| {
         let place = Place { table: "orders", column: "payment_token", row: *order };
         Ok((*order, again(place, token)?))
@@ -146,6 +194,8 @@ mod tests {
     #[test]
     fn every_sealed_column_is_sealed_anew() {
         let mut known = vec![("traveller", "email"), ("orders", "payment_token")];
+        // A copy that waits to be fetched is made anew instead.
+        known.push(("privacy_archive", "sealed"));
         known.extend(PASSENGER_FIELDS.map(|column| ("order_passenger", column)));
         known.extend(["url", "secret", "old_secret"].map(|column| ("webhook_endpoint", column)));
         for (table, about) in datamap::tables() {

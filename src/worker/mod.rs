@@ -6,6 +6,7 @@
 //! waiting.
 
 mod deliveries;
+mod keeping;
 mod relays;
 
 use std::sync::Arc;
@@ -21,6 +22,7 @@ use crate::domain::ids::OrderId;
 use crate::domain::order::State;
 use crate::orders::driver::Driver;
 use crate::orders::idempotency;
+use crate::privacy::rights::Rights;
 use crate::relay::Relay;
 use crate::store::{Error, Fate, Tx};
 use crate::telemetry::trace::TraceContext;
@@ -63,6 +65,8 @@ impl Dispatch {
 pub struct Worker {
     /// What drives orders.
     pub driver: Driver,
+    /// What carries out what travellers ask under the law.
+    pub rights: Rights,
     /// What takes events to whoever wants them.
     pub relay: Relay,
     /// What takes them to the endpoints of travellers.
@@ -82,7 +86,8 @@ impl Worker {
         let (relay, every) = (self.relay.clone(), self.look_every);
         let told = Arc::new(Notify::new());
         tracker.spawn(relays::fan_out(relay.clone(), every, Arc::clone(&told), stop.clone()));
-        tracker.spawn(relays::stream(relay, every, stop.clone()));
+        tracker.spawn(relays::stream(relay.clone(), every, stop.clone()));
+        tracker.spawn(keeping::rights(self.rights.clone(), relay, every, stop.clone()));
         tracker.spawn(deliveries::run(self.deliverer.clone(), every, told, stop.clone()));
         let room = Arc::new(Semaphore::new(DRIVES_MAX));
         let mut looks: u64 = 0;

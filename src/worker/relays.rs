@@ -65,7 +65,7 @@ pub(super) async fn stream(relay: Relay, look_every: Duration, stop: Cancellatio
 }
 
 /// Whose turn it is, and when to look next.
-struct Watch {
+pub(super) struct Watch {
     relay: Relay,
     relayed: Relayed,
     turn: Option<Turn>,
@@ -78,7 +78,7 @@ struct Watch {
 }
 
 impl Watch {
-    fn new(relay: Relay, relayed: Relayed, look_every: Duration) -> Self {
+    pub(super) fn new(relay: Relay, relayed: Relayed, look_every: Duration) -> Self {
         let mut clock = tokio::time::interval(look_every);
         clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
         Self { relay, relayed, turn: None, clock, looks: 0, more: false, rest: None }
@@ -86,7 +86,7 @@ impl Watch {
 
     /// Waits until there may be something to relay and it is this node's turn; `None` when it is
     /// time to stop.
-    async fn turn(&mut self, stop: &CancellationToken) -> Option<&mut Turn> {
+    pub(super) async fn turn(&mut self, stop: &CancellationToken) -> Option<&mut Turn> {
         loop {
             if !std::mem::take(&mut self.more) || stop.is_cancelled() {
                 tokio::select! {
@@ -127,7 +127,7 @@ impl Watch {
         }
     }
 
-    async fn end(self) {
+    pub(super) async fn end(self) {
         if let Some(turn) = self.turn
             && let Err(error) = self.relay.end(turn).await
         {

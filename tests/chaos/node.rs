@@ -88,7 +88,7 @@ fn prepare(args: &NodeArgs, work: bool) -> (World, NodeConfig) {
     let region = registry.by_name(&args.region).unwrap();
     let (profile, seed) = (args.schedule.profile, args.schedule.seed);
     let world = World::build(registry, profile, seed, Clock::default()).unwrap();
-    let keys = Keys::load(&args.keys, region).unwrap();
+    let keys = Keys::load(&args.keys, registry, region).unwrap();
     let mut store = StoreConfig::new(args.database.url.clone());
     store.connections_max = args.connections.map_or(store.connections_max, Into::into);
     let config = NodeConfig {

@@ -10,9 +10,10 @@ use meridian::catalogue::Profile;
 use meridian::clock::{Clock, Deadline};
 use meridian::demo::postgres::{Keep, Postgres};
 use meridian::domain::ids::OrderId;
-use meridian::node::{Node, NodeConfig, World};
+use meridian::node::{Node, NodeConfig, StartError, World};
 use meridian::orders::driver::Driver;
 use meridian::privacy::keys::{self, Keys};
+use meridian::privacy::rights::journal::Journal;
 use meridian::relay::EventSink;
 use meridian::store::crash::{CrashPoint, Death};
 use meridian::store::{DatabaseUrl, StoreConfig, migrate};
@@ -64,6 +65,11 @@ impl Server {
     /// A database without anything in it.
     pub(crate) async fn empty_database(&self) -> DatabaseUrl {
         self.copy_of(None).await
+    }
+
+    /// A copy of a database that nobody is in: what a backup would bring back.
+    pub(crate) async fn copy(&self, of: &DatabaseUrl) -> DatabaseUrl {
+        self.copy_of(Some(of.database_name())).await
     }
 
     async fn copy_of(&self, template: Option<&str>) -> DatabaseUrl {
@@ -145,6 +151,8 @@ pub(crate) struct Plan {
     pub(crate) sink: Option<Arc<dyn EventSink>>,
     /// Where the nodes die.
     pub(crate) crash_at: Option<(CrashPoint, Death)>,
+    /// Where the nodes write erasures down.
+    pub(crate) erasures: Option<PathBuf>,
     /// A clock of the node's own, if it is not the house's.
     pub(crate) clock: Option<Clock>,
 }
@@ -164,6 +172,7 @@ impl Default for Plan {
             reach: Reach::World,
             sink: None,
             crash_at: None,
+            erasures: None,
             clock: None,
         }
     }
@@ -212,7 +221,7 @@ impl Lab {
         let keys = Arc::new(KeysDir(dir));
         let mut lab = Self { registry, world, database, suppliers, nodes: Vec::new(), keys };
         for (name, listener) in listeners {
-            let node = lab.node(name, listener, &plan).await;
+            let node = lab.node(name, listener, &plan).await.unwrap();
             lab.nodes.push(node);
         }
         lab
@@ -220,13 +229,23 @@ impl Lab {
 
     /// One more node of a region, beside those that the house has.
     pub(crate) async fn another(&self, name: &str, plan: &Plan) -> Node {
+        self.try_another(name, plan).await.unwrap()
+    }
+
+    /// The same, if it starts.
+    pub(crate) async fn try_another(&self, name: &str, plan: &Plan) -> Result<Node, StartError> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         self.node(name, listener, plan).await
     }
 
-    async fn node(&self, name: &str, listener: TcpListener, plan: &Plan) -> Node {
+    async fn node(
+        &self,
+        name: &str,
+        listener: TcpListener,
+        plan: &Plan,
+    ) -> Result<Node, StartError> {
         let region = self.region(name);
-        let keys = Keys::load(&self.keys.0, region).unwrap();
+        let keys = Keys::load(&self.keys.0, self.registry, region).unwrap();
         let database = plan.database_at.map_or_else(
             || self.database.clone(),
             |at| {
@@ -245,12 +264,13 @@ impl Lab {
             reach: plan.reach,
             sink: plan.sink.clone(),
             crash_at: plan.crash_at.clone(),
+            journal: plan.erasures.as_deref().map(|dir| Journal::open(dir, region).unwrap()),
             callbacks: format!("http://{}", listener.local_addr().unwrap()),
             ..NodeConfig::new(region, store, keys, &self.suppliers)
         };
         let clock = plan.clock.clone().unwrap_or_else(|| self.world.clock.clone());
         let world = World { clock, ..self.world.clone() };
-        Node::start(&world, config, listener).await.unwrap()
+        Node::start(&world, config, listener).await
     }
 
     pub(crate) fn region(&self, name: &str) -> RegionId {

@@ -51,6 +51,7 @@ mod protocol;
 mod receiver;
 mod relay;
 mod residence;
+mod rights;
 mod rows;
 mod runbooks;
 mod saga;

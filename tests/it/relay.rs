@@ -108,7 +108,7 @@ fn relay(lab: &Lab, node: &str, sink: Option<Arc<Tape>>) -> Relay {
 /// A node's deliverer, without the node.
 fn deliverer(lab: &Lab, node: &str) -> Deliverer {
     let api = &lab.running("eu-central").api;
-    let keys = Keys::load(&lab.keys.0, api.region).unwrap();
+    let keys = Keys::load(&lab.keys.0, lab.registry, api.region).unwrap();
     let (store, clock) = (api.store.clone(), lab.world.clock.clone());
     Deliverer::new(store, keys, clock, api.region, node.to_owned(), Reach::Anywhere)
 }
@@ -400,5 +400,7 @@ async fn a_node_that_does_not_work_relays_nothing() {
     receiver.wait(6).await;
     worker.stop().await;
     ticketed(&lab, &ada).await;
-    assert_eq!((waiting(&lab, "outbox").await, waiting(&lab, "relay_lease").await), (5, 1));
+    let leases = "SELECT count(*) FROM relay_lease WHERE relay = 'outbox'";
+    let leases = count(&lab.database, leases).await;
+    assert_eq!((waiting(&lab, "outbox").await, leases), (5, 1));
 }

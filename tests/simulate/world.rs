@@ -142,6 +142,7 @@ impl World {
             until_lapse: row.payment_required_by.map(|until| millis(until - self.now)),
             until_flown: millis(row.flown_at - self.now),
             since_flown: millis(self.now - row.flown_at),
+            erased: false,
             total: euros(row.total),
             owed_minor: row.owed,
             payments: row.payments.clone(),

@@ -2,6 +2,6 @@
 SELECT t.region::text AS region, t.id, coalesce(d.home::text, 'nowhere') AS home
 FROM traveller AS t
 LEFT JOIN login_directory AS d ON d.subject_hash = t.subject_hash
-WHERE d.home IS NULL OR d.home <> t.region
+WHERE t.closed_at IS NULL AND (d.home IS NULL OR d.home <> t.region)
 ORDER BY t.region, t.id
 LIMIT 1000

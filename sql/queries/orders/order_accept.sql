@@ -1,11 +1,13 @@
--- order_accept: the whole acceptance in one statement; no row means the key was used before.
+-- order_accept: the whole acceptance in one statement; no row: the key was used, or the account is closed.
 WITH key AS (
     INSERT INTO idempotency_key
         (region, traveller_id, key_hash, request_hash, status, location, body, order_id,
          body_until, expires_at)
-    VALUES
-        ($1::text::crdb_internal_region, $2, $3, $4, 202, $5, $6, $7::uuid,
-         now() + interval '24 hours', now() + interval '30 days')
+    SELECT
+        $1::text::crdb_internal_region, t.id, $3::bytea, $4::bytea, 202, $5::text, $6::bytea, $7::uuid,
+        now() + interval '24 hours', now() + interval '30 days'
+    FROM traveller AS t
+    WHERE t.region = $1::text::crdb_internal_region AND t.id = $2::uuid AND t.closed_at IS NULL
     ON CONFLICT (region, traveller_id, key_hash) DO NOTHING
     RETURNING region
 ), accepted AS (
@@ -14,7 +16,7 @@ WITH key AS (
          itinerary, total_minor, currency, payment_token, created_at, updated_at,
          flown_at)
     SELECT
-        key.region, $7::uuid, $2, $8::text, 'pending', 0, 1, $9::text,
+        key.region, $7::uuid, $2::uuid, $8::text, 'pending', 0, 1, $9::text,
         now() + $10::int8 * interval '1 millisecond', now(), 0,
         $11::jsonb, $12::int8, $13::text, $14::bytea, $15::timestamptz, now(),
         $26::timestamptz

@@ -6,7 +6,7 @@ SELECT
     (extract(epoch FROM o.payment_required_by - now()) * 1000)::int8 AS until_lapse,
     (extract(epoch FROM coalesce(o.flown_at, o.created_at + interval '400 days') - now()) * 1000)::int8
         AS until_flown,
-    t.data_key, t.id AS traveller_id, (
+    t.data_key, t.id AS traveller_id, t.erased_at IS NOT NULL AS erased, (
         SELECT coalesce(jsonb_agg(jsonb_build_object(
             'position', p.position, 'asked_as', p.asked_as, 'reference', p.reference,
             'state', p.state, 'amount_minor', p.amount_minor,

@@ -329,6 +329,11 @@ impl State {
         self.on(Trigger::GaveUp).is_some() && self != Self::Held
     }
 
+    /// Whether the names of those who fly may still be needed: for the airline, or by a person.
+    pub fn needs_names(self) -> bool {
+        self.works() || matches!(self, Self::Held | Self::ManualReview)
+    }
+
     /// Whether the order is over: only time leads on.
     pub fn is_terminal(self) -> bool {
         self == Self::Anonymised || self.on(Trigger::Erased).is_some()

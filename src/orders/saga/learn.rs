@@ -433,6 +433,7 @@ impl Situation {
                 None => Due::Never,
             },
             State::Anonymised => Due::Never,
+            over if over.is_terminal() && self.erased => Due::Now,
             over if over.is_terminal() => Due::After(self.until_flown + RETENTION),
             _ => Due::Now,
         }

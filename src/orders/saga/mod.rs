@@ -70,6 +70,8 @@ pub struct Situation {
     pub until_flown: Duration,
     /// Time since a day after the last landing.
     pub since_flown: Duration,
+    /// Whether its traveller was erased: nothing of it is kept longer than its journey needs.
+    pub erased: bool,
     /// For everybody.
     pub total: Money,
     /// What is still to go back to the traveller.

@@ -54,7 +54,9 @@ impl Situation {
             | State::Failed
             | State::Cancelled
             | State::Refunded => match RETENTION.checked_sub(self.since_flown) {
-                Some(left) if !left.is_zero() => Next::Wait(self.until_flown + left),
+                Some(left) if !left.is_zero() && !self.erased => {
+                    Next::Wait(self.until_flown + left)
+                }
                 _ => self.write(Trigger::Erased),
             },
             State::Anonymised => Next::Rest,

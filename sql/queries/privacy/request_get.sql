@@ -1,0 +1,4 @@
+-- request_get: one thing that a traveller asked.
+SELECT id, traveller_id, kind, state, asked_by, receipt, downloads, created_at, answer_by, done_at
+FROM privacy_request
+WHERE region = $1::text::crdb_internal_region AND traveller_id = $2 AND id = $3
