@@ -1,5 +1,6 @@
 //! The command line and the environment: what a person may set, with words for each.
 
+mod audit;
 mod kafka;
 mod seats;
 
@@ -15,6 +16,7 @@ use crate::store::crash::CrashPoint;
 use crate::suppliers::sandbox::faults::Fault;
 use crate::telemetry::LogFormat;
 
+pub use audit::{Audit, AuditRun, AuditWhat};
 pub use kafka::{KafkaArgs, Password};
 pub use seats::{Seats, SeatsAction};
 
@@ -359,28 +361,6 @@ pub struct Drain {
     /// Which database.
     #[command(flatten)]
     pub database: Database,
-}
-
-/// An audit.
-#[derive(Clone, Debug, Args)]
-pub struct Audit {
-    /// What to audit.
-    #[command(subcommand)]
-    pub what: AuditWhat,
-}
-
-/// What to audit.
-#[derive(Clone, Debug, Subcommand)]
-pub enum AuditWhat {
-    /// Where every row is. Exit code 0 clean, 2 something is misplaced, 1 could not tell.
-    Locality {
-        /// Which database.
-        #[command(flatten)]
-        database: Database,
-        /// Report as JSON.
-        #[arg(long)]
-        json: bool,
-    },
 }
 
 /// The catalogue.

@@ -9,14 +9,13 @@ use clap::Parser;
 use meridian::catalogue::{Catalogue, Schedule};
 use meridian::clock::{Clock, Deadline};
 use meridian::config::{
-    Audit, AuditWhat, CatalogueArgs, Cli, Command, Database, Demo, KafkaArgs, KeysArgs, Migrate,
-    NodeArgs, Password, Regions, SandboxArgs, Seats, SeatsAction, Serve, Work, redirect,
+    CatalogueArgs, Cli, Command, Demo, KafkaArgs, KeysArgs, Migrate, NodeArgs, Password, Regions,
+    SandboxArgs, Seats, SeatsAction, Serve, Work, redirect,
 };
 use meridian::demo::house::House;
 use meridian::demo::tour::{Seen, tour};
 use meridian::node::{Node, NodeConfig, World};
 use meridian::places::PlaceIndex;
-use meridian::privacy::audit;
 use meridian::privacy::keys::{self, Keys};
 use meridian::relay::EventSink;
 use meridian::relay::kafka::{self, Kafka};
@@ -30,6 +29,9 @@ use meridian_regions::Registry;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
+/// `meridian audit …`.
+#[path = "main/audit.rs"]
+mod audit;
 /// `meridian regions …`.
 #[path = "main/regions.rs"]
 mod regions;
@@ -92,7 +94,7 @@ async fn run(cli: Cli) -> Outcome {
         Command::Regions(Regions { action }) => {
             regions::run(registry, cli.regions_dir.as_deref(), action).await
         }
-        Command::Audit(audit) => run_audit(registry, audit).await,
+        Command::Audit(it) => audit::run(registry, it).await,
         Command::Seats(seats) => run_seats(seats).await,
         Command::Catalogue(catalogue) => run_catalogue(&catalogue),
         Command::Sandbox(sandbox) => run_sandbox(sandbox).await,
@@ -300,20 +302,6 @@ async fn run_migrate(registry: Registry, migrate: Migrate) -> Outcome {
     Ok(ExitCode::SUCCESS)
 }
 
-async fn run_audit(registry: Registry, audit: Audit) -> Outcome {
-    let AuditWhat::Locality { database: Database { url }, json } = audit.what;
-    let store = Store::open(&StoreConfig::new(url)).await.map_err(text)?;
-    let report = audit::locality(&store, &registry).await.map_err(text)?;
-    store.close();
-    if json {
-        print_json(&report)?;
-    } else {
-        show(&report);
-    }
-    let clean = report.violations.is_empty();
-    Ok(if clean { ExitCode::SUCCESS } else { ExitCode::from(FOUND) })
-}
-
 async fn run_seats(seats: Seats) -> Outcome {
     let (SeatsAction::Oversell { database, .. } | SeatsAction::Limits { database }) = &seats.action;
     let store = Store::open(&StoreConfig::new(database.url.clone())).await.map_err(text)?;
@@ -331,24 +319,6 @@ async fn run_seats(seats: Seats) -> Outcome {
     }
     store.close();
     Ok(ExitCode::SUCCESS)
-}
-
-fn show(report: &audit::Report) {
-    say(&format!("{}; regions {}\n", report.engine, report.regions.join(", ")));
-    for table in &report.tables {
-        let rows: Vec<String> = table.rows.iter().map(|(r, n)| format!("{r} {n}")).collect();
-        let rows = if rows.is_empty() { "no rows".to_owned() } else { rows.join(", ") };
-        let class = table.class.name();
-        say(&format!("{:<18} {:<9} {:<28} {rows}", table.table, class, table.observed));
-    }
-    say(&format!("\n{} violation(s)", report.violations.len()));
-    for found in &report.violations {
-        say(&format!("  {} in {}: {}: {}", found.table, found.region, found.what, found.why));
-    }
-    say("\nWhat this audit cannot see:");
-    for limit in &report.limits {
-        say(&format!("  {limit}"));
-    }
 }
 
 fn run_catalogue(args: &CatalogueArgs) -> Outcome {

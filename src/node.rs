@@ -18,6 +18,7 @@ use crate::orders::driver::Driver;
 use crate::orders::quoting::Quotes;
 use crate::orders::{LEASE, Orders};
 use crate::places::PlaceIndex;
+use crate::privacy::evidence::{CHECKPOINT_EVERY, Keeper};
 use crate::privacy::keys::Keys;
 use crate::privacy::rights::Rights;
 use crate::privacy::rights::erasure::{ReapplyError, forgotten};
@@ -111,6 +112,8 @@ pub struct NodeConfig {
     pub reach: Reach,
     /// The event stream, if there is one.
     pub sink: Option<Arc<dyn EventSink>>,
+    /// How old the last checkpoint of the evidence may become.
+    pub checkpoint_every: Duration,
     /// Where erasures are written down beside the database.
     pub journal: Option<Journal>,
     /// Where it dies, for a test.
@@ -136,6 +139,7 @@ impl NodeConfig {
             page_origins: Vec::new(),
             reach: Reach::World,
             sink: None,
+            checkpoint_every: CHECKPOINT_EVERY,
             journal: None,
             crash_at: None,
         }
@@ -229,8 +233,16 @@ impl Node {
             };
             let (home, look_every) = (config.region, config.look_every);
             let (relay, deliverer) = tellers(&api, &config);
-            let rights = api.rights.clone();
-            let worker = Worker { driver, rights, relay, deliverer, home, handed_over, look_every };
+            let worker = Worker {
+                driver,
+                rights: api.rights.clone(),
+                keeper: keeper(&api, &config),
+                relay,
+                deliverer,
+                home,
+                handed_over,
+                look_every,
+            };
             tokio::spawn(worker.run(stop_working.clone()))
         });
         Ok(Self { address, api, stop_serving, stop_working, server, worker })
@@ -267,6 +279,17 @@ fn tellers(api: &Api, config: &NodeConfig) -> (Relay, Deliverer) {
     let relay = Relay { store: store.clone(), home, node: node.clone(), lease, sink };
     let (keys, clock) = (config.keys.clone(), api.finder.clock.clone());
     (relay, Deliverer::new(store, keys, clock, home, node, config.reach))
+}
+
+/// What keeps the region's chain of evidence.
+fn keeper(api: &Api, config: &NodeConfig) -> Keeper {
+    Keeper {
+        store: api.store.clone(),
+        home: config.region,
+        signer: config.keys.evidence.clone(),
+        clock: api.finder.clock.clone(),
+        checkpoint_every: config.checkpoint_every,
+    }
 }
 
 fn api(world: &World, config: &NodeConfig, store: Store, dispatch: Dispatch) -> Api {

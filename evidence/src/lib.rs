@@ -4,6 +4,8 @@
 //!
 //! Nothing here knows a database, a network or a clock.
 
+/// A bundle: a directory or a ZIP whose every byte is accounted for.
+pub mod bundle;
 /// One way to write a value down (RFC 8785).
 pub mod canonical;
 /// Records that each carry the hash of the one before.
@@ -14,3 +16,5 @@ pub mod checkpoint;
 pub mod merkle;
 /// Signatures: Ed25519 (RFC 8032) in DSSE envelopes.
 pub mod signing;
+/// Whether a bundle is sound, and if not, where it begins to be wrong.
+pub mod verify;

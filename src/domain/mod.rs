@@ -12,4 +12,5 @@ pub mod payment;
 pub mod place;
 pub mod privacy;
 pub mod signed_message;
+pub mod staff;
 pub mod traveller;

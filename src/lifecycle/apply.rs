@@ -328,6 +328,8 @@ impl Hand<'_> {
             Until::RowsGone => {
                 // Its nodes have gone without a good-bye, or with one: no lease of theirs holds.
                 self.store.relay_leases_forget(Deadline::after(PATIENCE), region).await?;
+                let heir = heir(*self.registry, region);
+                self.store.region_let_go(Deadline::after(PATIENCE), region, heir).await?;
                 let mut left = Vec::new();
                 for (table, about) in datamap::tables() {
                     if about.class != Class::Global {
@@ -340,4 +342,12 @@ impl Hand<'_> {
             }
         })
     }
+}
+
+/// Who keeps the evidence of a region that is given up: another one of its law, else the primary.
+fn heir(registry: Registry, region: RegionId) -> RegionId {
+    let others = || registry.with_rows().filter(move |other| *other != region);
+    let same_law = others().find(|other| other.jurisdiction == region.jurisdiction);
+    let primary = || others().find(|other| other.primary);
+    same_law.or_else(primary).unwrap_or(region)
 }

@@ -3,8 +3,9 @@
 //! `offer.key` and `directory.key` are the same on every node. `region-<name>.key` wraps the data
 //! keys of the travellers at home there and is given to that region's nodes only: another region's
 //! node could read a row, but not the person in it. `region-<name>.pub` is its public half, for
-//! handing a traveller over to that region; everybody may know it. `callbacks-payments.key` and
-//! `callbacks-airline.key` are known to that company, too, and sign what it tells us; a node
+//! handing a traveller over to that region; everybody may know it. `evidence-<name>.key` signs the
+//! region's evidence, and whoever checks it needs `evidence-<name>.pub`. `callbacks-payments.key`
+//! and `callbacks-airline.key` are known to that company, too, and sign what it tells us; a node
 //! without them hears nothing.
 
 use std::fs;
@@ -127,6 +128,11 @@ impl Keys {
             let path = dir.join(format!("region-{region}.pub"));
             if !path.exists() {
                 write(&path, &region_key(dir, region)?.public().to_bytes())?;
+            }
+            let path = dir.join(format!("evidence-{region}.pub"));
+            if !path.exists() {
+                let line = format!("{}\n", evidence_key(dir, region)?.public().to_text());
+                write(&path, line.as_bytes())?;
             }
         }
         Ok(())

@@ -2,6 +2,7 @@
 //! shows where every row is.
 
 pub mod audit;
+pub mod evidence;
 pub mod keys;
 pub mod rights;
 pub mod seal;

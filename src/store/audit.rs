@@ -2,11 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use meridian_regions::Registry;
+use jiff::Timestamp;
+use meridian_regions::{RegionId, Registry};
+use uuid::Uuid;
 
 use super::datamap::Class;
 use super::sql;
 use super::{Error, Reader, Store};
+use crate::domain::ids::TravellerId;
 
 /// Rows of a table in a region.
 pub type RowsPerRegion = BTreeMap<String, i64>;
@@ -42,7 +45,152 @@ impl Store {
     }
 }
 
+/// A row of text by column.
+pub type TextRow = BTreeMap<String, String>;
+
+/// A partition and the file that holds it.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Stored {
+    /// The partition.
+    pub place: String,
+    /// Its file, below the database's directory.
+    pub file: String,
+    /// Its tablespace.
+    pub tablespace: String,
+    /// Bytes of it and of its indexes.
+    pub bytes: i64,
+}
+
+/// A move of somebody's home, without who it was.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct MoveRow {
+    /// Id of the move.
+    pub id: Uuid,
+    /// The old home.
+    pub from: String,
+    /// The new home.
+    pub to: String,
+    /// Why.
+    pub reason: String,
+    /// How many orders went along.
+    pub orders: i64,
+    /// When.
+    pub at: Timestamp,
+}
+
+fn text_rows(rows: &[tokio_postgres::Row]) -> Vec<TextRow> {
+    let cell = |row: &tokio_postgres::Row, at: usize| -> String {
+        row.get::<_, Option<String>>(at).unwrap_or_default()
+    };
+    rows.iter()
+        .map(|row| {
+            let columns = row.columns().iter().enumerate();
+            columns.map(|(at, column)| (column.name().to_owned(), cell(row, at))).collect()
+        })
+        .collect()
+}
+
+impl Store {
+    /// Every column of every key and index: table, index, column.
+    pub async fn keys(&self, database: &str) -> Result<Vec<[String; 3]>, Error> {
+        let rows = if self.engine().is_cockroach() {
+            let text = sql::KEYS_COCKROACH.database(database);
+            self.fresh().text("audit/keys", &text).await?
+        } else {
+            self.fresh().all(&sql::KEYS_POSTGRES, &[]).await?
+        };
+        Ok(rows.iter().map(|row| [row.get(0), row.get(1), row.get(2)]).collect())
+    }
+
+    /// The files that hold each partition of a table on PostgreSQL.
+    pub async fn storage(&self, table: &str) -> Result<Vec<Stored>, Error> {
+        let rows = self.fresh().all(&sql::STORAGE_POSTGRES, &[&table]).await?;
+        Ok(rows
+            .iter()
+            .map(|row| Stored {
+                place: row.get("place"),
+                file: row.get("file"),
+                tablespace: row.get("tablespace"),
+                bytes: row.get("bytes"),
+            })
+            .collect())
+    }
+
+    /// A table's ranges, and what its partitions are told, as CockroachDB says.
+    pub async fn ranges(&self, table: &str) -> Result<(Vec<TextRow>, Vec<TextRow>), Error> {
+        let reader = self.fresh();
+        let ranges = reader.text("audit/ranges", &sql::RANGES_COCKROACH.of(table)).await?;
+        let zones = reader.text("audit/zones", &sql::ZONES_COCKROACH.of(table)).await?;
+        Ok((text_rows(&ranges), text_rows(&zones)))
+    }
+
+    /// Where a region's keys of a table begin, as CockroachDB says.
+    pub async fn keys_begin(&self, table: &str, region: &str) -> Result<Option<String>, Error> {
+        let text = sql::RANGE_OF_ROW_COCKROACH.row(table, region);
+        let rows = self.fresh().text("audit/range_of_row", &text).await?;
+        Ok(rows.first().map(|row| row.get("start_key")))
+    }
+
+    /// Which regions keep their copies among themselves, as CockroachDB says.
+    pub async fn super_regions(&self, database: &str) -> Result<Vec<TextRow>, Error> {
+        let text = sql::SUPER_REGIONS_COCKROACH.database(database);
+        Ok(text_rows(&self.fresh().text("audit/super_regions", &text).await?))
+    }
+}
+
 impl Reader<'_> {
+    /// Which database this is, and its time.
+    pub async fn identity(&self) -> Result<(String, Timestamp), Error> {
+        let row = self.one(&sql::audit::identity, &[]).await?;
+        Ok((row.get("database"), row.get("at")))
+    }
+
+    /// Some accounts of a region, from a place on.
+    pub async fn sample_travellers(
+        &self,
+        home: RegionId,
+        from: Uuid,
+        most: i64,
+    ) -> Result<Vec<TravellerId>, Error> {
+        let params: &super::read::Params<'_> = &[&home.locality, &from, &most];
+        let rows = self.all(&sql::audit::sample_travellers, params).await?;
+        Ok(rows.iter().map(|row| TravellerId::from_parts(home, row.get("id"))).collect())
+    }
+
+    /// Orders that were told to an airline: home, country of departure, how many.
+    pub async fn disclosures(&self) -> Result<Vec<(String, String, i64)>, Error> {
+        let rows = self.all(&sql::audit::disclosures, &[]).await?;
+        Ok(rows.iter().map(|row| (row.get(0), row.get(1), row.get(2))).collect())
+    }
+
+    /// Payments that were told to the payment provider: home, how many.
+    pub async fn payments_told(&self) -> Result<Vec<(String, i64)>, Error> {
+        let rows = self.all(&sql::audit::payments_told, &[]).await?;
+        Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
+    }
+
+    /// Moves of homes in so many days.
+    pub async fn moves(&self, days: i64) -> Result<Vec<MoveRow>, Error> {
+        let rows = self.all(&sql::audit::moves, &[&days]).await?;
+        Ok(rows
+            .iter()
+            .map(|row| MoveRow {
+                id: row.get("id"),
+                from: row.get("from_region"),
+                to: row.get("to_region"),
+                reason: row.get("reason"),
+                orders: row.get("orders"),
+                at: row.get("moved_at"),
+            })
+            .collect())
+    }
+
+    /// Requests under the law that were not answered in time: region, kind, how many.
+    pub async fn overdue(&self) -> Result<Vec<(String, String, i64)>, Error> {
+        let rows = self.all(&sql::audit::overdue, &[]).await?;
+        Ok(rows.iter().map(|row| (row.get(0), row.get(1), row.get(2))).collect())
+    }
+
     /// Every column there is: (table, column).
     pub async fn columns(&self) -> Result<Vec<(String, String)>, Error> {
         let rows = self.all(&sql::audit::columns, &[]).await?;

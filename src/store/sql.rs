@@ -39,10 +39,26 @@ impl TableQuery {
         self.0.text.replace("{table}", table)
     }
 
+    /// The statement for a database, by its name.
+    pub fn database(&self, name: &str) -> String {
+        self.0.text.replace("{database}", &quoted(name))
+    }
+
+    /// The statement for a row of a region: its region and the id that no row has.
+    pub fn row(&self, table: &str, region: &str) -> String {
+        let row = format!("'{}', '{}'", region.replace('\'', "''"), uuid::Uuid::nil());
+        self.of(table).replace("{row}", &row)
+    }
+
     /// The statement for some columns of one table; these, too, come from the data map only.
     pub fn select(&self, table: &str, columns: &str) -> String {
         self.of(table).replace("{columns}", columns)
     }
+}
+
+/// A name as an identifier.
+fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
 }
 
 macro_rules! query {
@@ -122,8 +138,17 @@ queries! {
         endpoints_delete, keys_delete, orders_unfinished, passengers_delete, orders_strip,
         tombstone_put, tombstones, travellers_after,
     }
-    evidence { intake_put }
-    audit { columns, misplaced_travellers, misplaced_directory }
+    staff { grant_put, grant_get, grant_list, grant_delete, grants_forget }
+    locality { verdict_put, verdict_last, verdict_purge, verdicts_forget }
+    evidence {
+        intake_put, intake_next, intake_drop, intake_rehome, chain_head, chain_put, chains,
+        checkpoint_last, checkpoint_put, checkpoints, evidence_age, hashes_since, records_page,
+        evidence_rehome,
+    }
+    audit {
+        columns, misplaced_travellers, misplaced_directory, identity, sample_travellers,
+        disclosures, payments_told, moves, overdue,
+    }
 }
 
 /// How each table is split.
@@ -132,6 +157,21 @@ pub static LOCALITIES: EngineQuery = EngineQuery {
     cockroach: query!(audit, "localities.cockroach"),
 };
 
+/// Every column of every key and index.
+pub static KEYS_POSTGRES: Query = query!(audit, "keys.postgres");
+/// Every column of every key and index; CockroachDB wants the database's name.
+pub static KEYS_COCKROACH: TableQuery = TableQuery(query!(audit, "keys.cockroach"));
+/// The files that hold each partition of a table on PostgreSQL.
+pub static STORAGE_POSTGRES: Query = query!(audit, "storage.postgres");
+/// The ranges of a table, their copies and who leads them.
+pub static RANGES_COCKROACH: TableQuery = TableQuery(query!(audit, "ranges.cockroach"));
+/// Where a row of a region would lie.
+pub static RANGE_OF_ROW_COCKROACH: TableQuery = TableQuery(query!(audit, "range_of_row.cockroach"));
+/// What each partition of a table is told about its copies.
+pub static ZONES_COCKROACH: TableQuery = TableQuery(query!(audit, "zones.cockroach"));
+/// Which regions keep their copies among themselves.
+pub static SUPER_REGIONS_COCKROACH: TableQuery =
+    TableQuery(query!(audit, "super_regions.cockroach"));
 /// Where the rows of one table's regions lie on PostgreSQL.
 pub static PLACEMENTS_POSTGRES: Query = query!(audit, "placements.postgres");
 /// Where the rows of one table's regions may lie on CockroachDB.

@@ -2,6 +2,8 @@
 //! the receipt of their erasure, for the audit. A new table is found here as soon as the map has
 //! it.
 
+use std::collections::BTreeMap;
+
 use super::datamap::{Class, Table};
 use super::read::Params;
 use super::{Error, Tx, sql};
@@ -69,6 +71,26 @@ impl Tx {
         // The statement is about any table and so cannot name what to order by.
         rows.sort();
         Ok(rows)
+    }
+
+    /// Where a traveller's rows of one table lie, and how many: by partition, or on CockroachDB by
+    /// region.
+    pub async fn subject_places(
+        &self,
+        table: &str,
+        link: Link,
+        traveller: TravellerId,
+        by_region: bool,
+    ) -> Result<BTreeMap<String, i64>, Error> {
+        let place = if by_region { "r.region::text" } else { "r.tableoid::regclass::text" };
+        let text = link.query().select(table, place);
+        let params: &Params<'_> = &[&traveller.home().locality, &traveller.uuid()];
+        let mut places = BTreeMap::new();
+        for row in self.text(&text, params).await? {
+            let place: String = row.get(0);
+            *places.entry(place.trim_matches('"').to_owned()).or_default() += 1;
+        }
+        Ok(places)
     }
 
     /// How many rows of one table a traveller has.

@@ -22,6 +22,7 @@ use crate::domain::ids::OrderId;
 use crate::domain::order::State;
 use crate::orders::driver::Driver;
 use crate::orders::idempotency;
+use crate::privacy::evidence::Keeper;
 use crate::privacy::rights::Rights;
 use crate::relay::Relay;
 use crate::store::{Error, Fate, Tx};
@@ -67,6 +68,8 @@ pub struct Worker {
     pub driver: Driver,
     /// What carries out what travellers ask under the law.
     pub rights: Rights,
+    /// What keeps the region's chain of evidence.
+    pub keeper: Keeper,
     /// What takes events to whoever wants them.
     pub relay: Relay,
     /// What takes them to the endpoints of travellers.
@@ -87,7 +90,8 @@ impl Worker {
         let told = Arc::new(Notify::new());
         tracker.spawn(relays::fan_out(relay.clone(), every, Arc::clone(&told), stop.clone()));
         tracker.spawn(relays::stream(relay.clone(), every, stop.clone()));
-        tracker.spawn(keeping::rights(self.rights.clone(), relay, every, stop.clone()));
+        tracker.spawn(keeping::rights(self.rights.clone(), relay.clone(), every, stop.clone()));
+        tracker.spawn(keeping::evidence(self.keeper.clone(), relay, every, stop.clone()));
         tracker.spawn(deliveries::run(self.deliverer.clone(), every, told, stop.clone()));
         let room = Arc::new(Semaphore::new(DRIVES_MAX));
         let mut looks: u64 = 0;

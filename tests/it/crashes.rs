@@ -142,8 +142,13 @@ mod commit {
         ),
         (
             "lifecycle.rs: a step goes on after a crash",
-            &["drain_set", "drain_clear", "life_set", "step_begin", "step_end"],
+            &["drain_set", "drain_clear", "life_set", "step_begin", "step_end", "region_let_go"],
         ),
+        (
+            "evidence.rs: what happened is linked once, by whoever has the turn",
+            &["evidence_link", "evidence_checkpoint"],
+        ),
+        ("evidence.rs: only looks", &["audit_places", "audit_keys"]),
         ("oversell.rs: an operator says it again", &["oversell"]),
         ("written again by every node that starts", &["release_claim", "keepers_claim"]),
         (
