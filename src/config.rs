@@ -2,7 +2,9 @@
 
 mod audit;
 mod kafka;
+mod privacy;
 mod seats;
+mod staff;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -18,7 +20,9 @@ use crate::telemetry::LogFormat;
 
 pub use audit::{Audit, AuditRun, AuditWhat};
 pub use kafka::{KafkaArgs, Password};
+pub use privacy::{Privacy, PrivacyAction, Subject, Switch};
 pub use seats::{Seats, SeatsAction};
+pub use staff::{Staff, StaffAction, StaffPlace};
 
 /// What an exit code means, for `--help`.
 const EXIT_CODES: &str = "Exit codes: 0 done, 1 could not be done (the reason is on standard \
@@ -65,9 +69,15 @@ pub enum Command {
     /// Look at the regions and check their files.
     #[command(after_help = EXIT_CODES)]
     Regions(Regions),
-    /// Show where every row is, and everything that is where it must not be.
+    /// Show where every row is, and everything that is where it must not be; prove it, check it.
     #[command(after_help = EXIT_CODES)]
     Audit(Audit),
+    /// Carry out what travellers ask under the law.
+    #[command(after_help = EXIT_CODES)]
+    Privacy(Privacy),
+    /// Say who of the house may look at what.
+    #[command(after_help = EXIT_CODES)]
+    Staff(Staff),
     /// Say by how much a flight may be oversold.
     #[command(after_help = EXIT_CODES)]
     Seats(Seats),
@@ -163,6 +173,10 @@ pub struct NodeArgs {
     /// may talk to this node from a browser.
     #[arg(long = "page-origin", env = "MERIDIAN_PAGE_ORIGINS", value_delimiter = ',')]
     pub page_origins: Vec<PageOrigin>,
+    /// Directory where erasures are written down beside the database, out of reach of its restore;
+    /// a node refuses a database that knows nothing of one of them.
+    #[arg(long, env = "MERIDIAN_ERASURES")]
+    pub erasures: Option<PathBuf>,
     /// For a try-out: webhooks may go to this machine and its networks too, over plain HTTP, on any
     /// port. Without it only to public addresses, over TLS, on port 443.
     #[arg(long, env = "MERIDIAN_WEBHOOKS_ANYWHERE")]

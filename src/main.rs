@@ -17,6 +17,7 @@ use meridian::demo::tour::{Seen, tour};
 use meridian::node::{Node, NodeConfig, World};
 use meridian::places::PlaceIndex;
 use meridian::privacy::keys::{self, Keys};
+use meridian::privacy::rights::journal::Journal;
 use meridian::relay::EventSink;
 use meridian::relay::kafka::{self, Kafka};
 use meridian::store::crash::Death;
@@ -32,9 +33,15 @@ use tokio::signal::unix::{SignalKind, signal};
 /// `meridian audit …`.
 #[path = "main/audit.rs"]
 mod audit;
+/// `meridian privacy …`.
+#[path = "main/privacy.rs"]
+mod privacy;
 /// `meridian regions …`.
 #[path = "main/regions.rs"]
 mod regions;
+/// `meridian staff …`.
+#[path = "main/staff.rs"]
+mod staff;
 
 /// Every request makes a few hundred small values; the system's allocator is the slower home for
 /// them.
@@ -95,6 +102,8 @@ async fn run(cli: Cli) -> Outcome {
             regions::run(registry, cli.regions_dir.as_deref(), action).await
         }
         Command::Audit(it) => audit::run(registry, it).await,
+        Command::Privacy(it) => privacy::run(registry, it).await,
+        Command::Staff(it) => staff::run(registry, it).await,
         Command::Seats(seats) => run_seats(seats).await,
         Command::Catalogue(catalogue) => run_catalogue(&catalogue),
         Command::Sandbox(sandbox) => run_sandbox(sandbox).await,
@@ -220,7 +229,9 @@ async fn world_and_config(
     let keys = Keys::load(&args.keys, registry, region).map_err(text)?;
     let mut store = StoreConfig::new(args.database.url.clone());
     store.connections_max = args.connections.map_or(store.connections_max, Into::into);
+    let journal = args.erasures.as_deref().map(|dir| Journal::open(dir, region));
     let config = NodeConfig {
+        journal: journal.transpose().map_err(text)?,
         sink,
         payments: args.payments_url.clone(),
         airline: args.airline_url.clone(),

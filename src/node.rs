@@ -18,6 +18,7 @@ use crate::orders::driver::Driver;
 use crate::orders::quoting::Quotes;
 use crate::orders::{LEASE, Orders};
 use crate::places::PlaceIndex;
+use crate::privacy::desk::Desk;
 use crate::privacy::evidence::{CHECKPOINT_EVERY, Keeper};
 use crate::privacy::keys::Keys;
 use crate::privacy::rights::Rights;
@@ -316,8 +317,11 @@ fn api(world: &World, config: &NodeConfig, store: Store, dispatch: Dispatch) -> 
         clock: world.clock.clone(),
         journal: config.journal.clone(),
     };
+    let signer = config.keys.evidence.clone();
+    let desk = Desk { store: store.clone(), home: region, registry, signer };
     Api::new(Rooms {
         rights,
+        desk,
         region,
         registry,
         store,

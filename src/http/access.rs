@@ -31,6 +31,8 @@ pub enum Access {
     Traveller,
     /// The bearer of an erasure's receipt, in the home that the token names.
     Receipt,
+    /// Somebody of the house with a grant of the region that the token names.
+    Staff,
     /// Another company that we asked for something, by its signature, where we asked from. What it
     /// says holds nothing personal.
     Supplier,
@@ -52,6 +54,10 @@ pub const TABLE: &[(&str, &str, Access)] = &[
     ("POST", "/v1/privacy/erasures", Access::Traveller),
     ("POST", "/v1/privacy/erasures/{id}/confirm", Access::Traveller),
     ("GET", "/v1/privacy/receipts/current", Access::Receipt),
+    ("GET", "/v1/compliance/locality", Access::Staff),
+    ("GET", "/v1/compliance/requests", Access::Staff),
+    ("GET", "/v1/compliance/travellers/{id}", Access::Staff),
+    ("GET", "/v1/compliance/bundle", Access::Staff),
     ("POST", "/v1/sessions", Access::HomeNamed),
     ("DELETE", "/v1/sessions/current", Access::Traveller),
     ("GET", "/v1/places", Access::Public),
@@ -203,7 +209,7 @@ fn home(
             let home = registry.by_name(name);
             home.map(Some).ok_or_else(|| Problem::new(Code::HeaderMissing, advice))
         }
-        Access::Traveller | Access::Receipt => {
+        Access::Traveller | Access::Receipt | Access::Staff => {
             let token = auth::token(headers).ok_or_else(Problem::unauthenticated)?;
             let home = claimed_home(registry, &token.text);
             home.map(Some).ok_or_else(Problem::unauthenticated)

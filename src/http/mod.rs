@@ -6,6 +6,7 @@ pub mod access;
 pub mod auth;
 pub mod body;
 pub mod callbacks;
+pub mod compliance;
 pub mod condition;
 pub mod health;
 pub mod layers;
@@ -49,6 +50,7 @@ use crate::domain::ids::{Kind, PersonalId};
 use crate::orders::Orders;
 use crate::orders::quoting::Quotes;
 use crate::places::PlaceIndex;
+use crate::privacy::desk::Desk;
 use crate::privacy::rights::Rights;
 use crate::search::Finder;
 use crate::store::Store;
@@ -82,6 +84,8 @@ pub struct Rooms {
     pub travellers: Travellers,
     /// What those travellers can ask under the law.
     pub rights: Rights,
+    /// What people of the house look at here.
+    pub desk: Desk,
     /// Orders at home here.
     pub orders: Orders,
     /// What cancelling and changing them would cost.
@@ -163,6 +167,10 @@ fn described() -> OpenApiRouter<Api> {
         .routes(routes!(privacy::ask_erasure))
         .routes(routes!(privacy::confirm_erasure))
         .routes(routes!(privacy::receipt))
+        .routes(routes!(compliance::locality))
+        .routes(routes!(compliance::requests))
+        .routes(routes!(compliance::traveller))
+        .routes(routes!(compliance::bundle))
         .routes(routes!(webhooks::list, webhooks::register))
         .routes(routes!(webhooks::delete))
         .routes(routes!(webhooks::rotate))

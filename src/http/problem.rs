@@ -41,6 +41,10 @@ pub enum Code {
     CrossSite,
     /// The traveller wants their data only kept.
     ProcessingRestricted,
+    /// Another role may.
+    RoleMissing,
+    /// Another region's people may.
+    OutOfScope,
     /// Nothing of that name, or not yours.
     NotFound,
     /// The route has other methods.
@@ -108,6 +112,8 @@ impl Code {
         Self::SignatureInvalid,
         Self::CrossSite,
         Self::ProcessingRestricted,
+        Self::RoleMissing,
+        Self::OutOfScope,
         Self::NotFound,
         Self::MethodNotAllowed,
         Self::AddressTaken,
@@ -156,6 +162,8 @@ impl Code {
             Self::ProcessingRestricted => {
                 (403, "processing_restricted", "This data is only kept, as you asked")
             }
+            Self::RoleMissing => (403, "role_missing", "Your role may not look at this"),
+            Self::OutOfScope => (403, "out_of_scope", "Another region's people may look at this"),
             Self::NotFound => (404, "not_found", "There is nothing here for you"),
             Self::MethodNotAllowed => (405, "method_not_allowed", "Not with this method"),
             Self::AddressTaken => (409, "address_taken", "This address has an account"),

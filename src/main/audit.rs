@@ -85,8 +85,12 @@ async fn write(registry: Registry, run: AuditRun) -> Outcome {
             Some(serde_json::from_str(line.trim()).map_err(|error| failed(&error))?)
         }
     };
-    let wanted =
-        report::Wanted { window_days: run.window_days.into(), samples: run.samples.into(), canary };
+    let wanted = report::Wanted {
+        window_days: run.window_days.into(),
+        samples: run.samples.into(),
+        canary,
+        only: None,
+    };
     let store = open(run.database.url).await?;
     let written = report::write(&store, registry, &wanted, &signer, &run.out).await;
     store.close();

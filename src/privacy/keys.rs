@@ -94,7 +94,7 @@ impl Keys {
         Ok(Self {
             handover: public_keys(dir, registry, region)?,
             offer: OfferKey::new(read(&dir.join("offer.key"))?),
-            directory: DirectoryKey(read(&dir.join("directory.key"))?),
+            directory: directory_key(dir)?,
             region: region_key(dir, region)?,
             evidence: evidence_key(dir, region)?,
             callbacks: callbacks(dir)?,
@@ -164,6 +164,11 @@ pub fn callbacks(dir: &Path) -> Result<CallbackSecrets, KeyError> {
         payments: secret(CALLBACKS_PAYMENTS)?,
         airline: secret(CALLBACKS_AIRLINE)?,
     })
+}
+
+/// The key of the log-in directory, which every region has.
+pub fn directory_key(dir: &Path) -> Result<DirectoryKey, KeyError> {
+    Ok(DirectoryKey(read(&dir.join("directory.key"))?))
 }
 
 /// What a region signs its evidence with.

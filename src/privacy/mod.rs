@@ -2,6 +2,7 @@
 //! shows where every row is.
 
 pub mod audit;
+pub mod desk;
 pub mod evidence;
 pub mod keys;
 pub mod rights;

@@ -204,6 +204,13 @@ impl Reader<'_> {
         Ok(rows.iter().map(|row| (row.get("region"), row.get("rows"))).collect())
     }
 
+    /// How many rows of a personal table are at home in a region.
+    pub async fn rows_in_region(&self, table: &str, region: RegionId) -> Result<i64, Error> {
+        let text = sql::ROWS_IN_REGION.of(table);
+        let rows = self.text_with("audit/rows_in_region", &text, &[&region.locality]).await?;
+        Ok(rows.first().map_or(0, |row| row.get("rows")))
+    }
+
     /// Accounts in a region that may not home their country.
     pub async fn misplaced_travellers(&self, registry: &Registry) -> Result<Vec<Misplaced>, Error> {
         // The law binds a traveller to a jurisdiction; which of its regions is home may be about to

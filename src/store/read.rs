@@ -110,6 +110,16 @@ impl<'a> Reader<'a> {
         self.send(name, text, &[]).await
     }
 
+    /// The same with parameters.
+    pub(super) async fn text_with(
+        &self,
+        name: &'static str,
+        text: &str,
+        params: &Params<'_>,
+    ) -> Result<Vec<Row>, Error> {
+        self.send(name, text, params).await
+    }
+
     async fn send(
         &self,
         name: &'static str,

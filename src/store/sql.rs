@@ -182,6 +182,8 @@ pub static CLUSTER_REGIONS_COCKROACH: Query = query!(lifecycle, "cluster_regions
 pub static PRIMARY_REGION_COCKROACH: Query = query!(lifecycle, "primary_region.cockroach");
 /// Rows of a table by region.
 pub static ROWS_PER_REGION: TableQuery = TableQuery(query!(audit, "rows_per_region"));
+/// Rows of a table in one region.
+pub static ROWS_IN_REGION: TableQuery = TableQuery(query!(audit, "rows_in_region"));
 /// Rows of a table without regions.
 pub static ROWS_ALL: TableQuery = TableQuery(query!(audit, "rows_all"));
 /// Rows away from their traveller.

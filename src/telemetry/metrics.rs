@@ -104,6 +104,12 @@ pub static CATALOGUE: &[Metric] = &[
         Kind::Counter,
         "Requests for personal data that reached another region and were sent home, by home",
     ),
+    metric(
+        "meridian_locality_violations",
+        Kind::Gauge,
+        "Things of this region that are where they must not be, at the last look; anything but 0 \
+         is looked into at once",
+    ),
     metric("meridian_orders", Kind::Gauge, "Orders at home in this region, by state"),
     metric(
         "meridian_queue_oldest_seconds",

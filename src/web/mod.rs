@@ -3,6 +3,8 @@
 //! Plain files without a build step. Nothing here knows who asks; what is personal, the page's
 //! scripts fetch from the traveller's home.
 
+pub mod console;
+
 use axum::Router;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -28,6 +30,7 @@ pub fn pages() -> Router<Api> {
         .route("/parts.js", get(|| page(JS, include_str!("parts.js"))))
         .route("/talk.js", get(|| page(JS, include_str!("talk.js"))))
         .route("/world.json", get(world))
+        .merge(console::pages())
 }
 
 async fn page(kind: &'static str, text: &'static str) -> Response {

@@ -91,7 +91,8 @@ impl Worker {
         tracker.spawn(relays::fan_out(relay.clone(), every, Arc::clone(&told), stop.clone()));
         tracker.spawn(relays::stream(relay.clone(), every, stop.clone()));
         tracker.spawn(keeping::rights(self.rights.clone(), relay.clone(), every, stop.clone()));
-        tracker.spawn(keeping::evidence(self.keeper.clone(), relay, every, stop.clone()));
+        let (keeper, registry) = (self.keeper.clone(), self.rights.registry);
+        tracker.spawn(keeping::evidence(keeper, registry, relay, every, stop.clone()));
         tracker.spawn(deliveries::run(self.deliverer.clone(), every, told, stop.clone()));
         let room = Arc::new(Semaphore::new(DRIVES_MAX));
         let mut looks: u64 = 0;

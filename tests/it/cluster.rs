@@ -174,7 +174,7 @@ fn regions_that_share_copies_under_two_laws_are_found() {
     );
     planted(
         |answers| {
-            drop(answers.super_regions[0].insert("regions".into(), "ap-southeast,mars".into()))
+            drop(answers.super_regions[0].insert("regions".into(), "ap-southeast,mars".into()));
         },
         "LOC-07",
         "ap",

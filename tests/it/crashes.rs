@@ -149,6 +149,11 @@ mod commit {
             &["evidence_link", "evidence_checkpoint"],
         ),
         ("evidence.rs: only looks", &["audit_places", "audit_keys"]),
+        (
+            "staff.rs: somebody of the house asks again",
+            &["grant_put", "grant_delete", "staff_note"],
+        ),
+        ("looked at again at the next look", &["verdict_put"]),
         ("oversell.rs: an operator says it again", &["oversell"]),
         ("written again by every node that starts", &["release_claim", "keepers_claim"]),
         (

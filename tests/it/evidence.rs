@@ -106,7 +106,7 @@ async fn whoever_changes_the_chain_is_found_at_the_first_record() {
 /// Writes a bundle of a house, signed by eu-central.
 async fn bundle(lab: &Lab, dir: &Path) -> report::Written {
     let signer = evidence_key(&lab.keys.0, lab.region("eu-central")).unwrap();
-    let wanted = Wanted { window_days: 30, samples: 5, canary: None };
+    let wanted = Wanted { window_days: 30, samples: 5, canary: None, only: None };
     let store = &lab.running("eu-central").api.store;
     report::write(store, lab.registry, &wanted, &signer, dir).await.unwrap()
 }

@@ -303,6 +303,8 @@ fn strangers_understand_the_help_and_wrong_usage_has_its_own_code() {
         "migrate",
         "regions",
         "audit",
+        "privacy",
+        "staff",
         "seats",
         "catalogue",
         "sandbox",

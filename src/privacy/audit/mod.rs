@@ -4,6 +4,7 @@
 //! [`locality`] looks; [`report`] writes what was seen as a bundle that anybody can check offline;
 //! [`traveller`] shows the rows of one person, without what is in them.
 
+pub mod chains;
 pub mod cluster;
 pub mod controls;
 pub mod judge;
@@ -13,15 +14,15 @@ pub mod traveller;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use meridian_evidence::chain::{Chain, Hash};
 use meridian_regions::{RegionId, Registry};
 use serde::Serialize;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use self::cluster::{Answers, Cluster};
 use self::controls::{
-    ACCOUNTS, CHAINS, CLASSES, CONSTRAINTS, Control, DIRECTORY, FRESHNESS, GAPS, Id, KEYS, LEADERS,
-    MAPPED, PARTITIONS, REPLICAS, REQUESTS, ROWS, SAMPLES, SUPER_REGIONS, Violation,
+    ACCOUNTS, CLASSES, CONSTRAINTS, Control, DIRECTORY, FRESHNESS, GAPS, Id, KEYS, LEADERS, MAPPED,
+    PARTITIONS, REPLICAS, REQUESTS, ROWS, SAMPLES, SUPER_REGIONS, Violation,
 };
 use self::traveller::Held;
 use crate::store::audit::{Misplaced, Owner, RowsPerRegion, Stored};
@@ -93,11 +94,16 @@ pub struct Sample {
 
 /// Audits a database against the data map and the regions.
 pub async fn locality(store: &Store, registry: &Registry) -> Result<Report, Error> {
-    look(store, *registry, SAMPLES_USUAL).await
+    look(store, *registry, SAMPLES_USUAL, None).await
 }
 
-/// The same, with so many travellers of each region looked at one by one.
-pub async fn look(store: &Store, registry: Registry, samples: i64) -> Result<Report, Error> {
+/// The same, with so many travellers of each region, or of one region only, looked at one by one.
+pub async fn look(
+    store: &Store,
+    registry: Registry,
+    samples: i64,
+    only: Option<RegionId>,
+) -> Result<Report, Error> {
     let (database, at) = store.fresh().identity().await?;
     let mut violations = unmapped(store).await?;
     violations.extend(personal_in_global());
@@ -112,10 +118,12 @@ pub async fn look(store: &Store, registry: Registry, samples: i64) -> Result<Rep
     if let Some(cluster) = &cluster {
         violations.extend(judge::judge(registry, cluster));
     }
-    let samples = sample(store, registry, samples, &mut violations).await?;
-    violations.extend(chains(store).await?);
+    let regions: Vec<RegionId> =
+        registry.with_rows().filter(|it| only.is_none_or(|only| only == *it)).collect();
+    let samples = sample(store, &regions, samples, &mut violations).await?;
+    violations.extend(chains::hold(store).await?);
     for region in registry.with_rows() {
-        violations.extend(freshness(store, region).await?);
+        violations.extend(chains::freshness(store, region).await?);
     }
     for (region, kind, requests) in store.fresh().overdue().await? {
         let why = format!("{requests} were not answered within the month that the law gives");
@@ -214,12 +222,12 @@ async fn ask(store: &Store, registry: Registry, database: &str) -> Result<Answer
 /// Looks at some travellers of each region, row by row.
 async fn sample(
     store: &Store,
-    registry: Registry,
+    regions: &[RegionId],
     most: i64,
     violations: &mut Vec<Violation>,
 ) -> Result<Vec<Sample>, Error> {
     let mut samples = Vec::new();
-    for region in registry.with_rows() {
+    for region in regions.iter().copied() {
         let mut people = store.fresh().sample_travellers(region, Uuid::new_v4(), most).await?;
         let short = most - i64::try_from(people.len()).unwrap_or(most);
         if short > 0 {
@@ -244,66 +252,6 @@ async fn sample(
         samples.push(Sample { region: region.name.clone(), travellers, places, elsewhere });
     }
     Ok(samples)
-}
-
-/// Every chain of evidence, from its begin, against its signed checkpoints' hashes.
-async fn chains(store: &Store) -> Result<Vec<Violation>, Error> {
-    let mut found = Vec::new();
-    for name in store.fresh().chains().await? {
-        let mut chain = Chain::begin(&name);
-        let mut wrong = None;
-        let mut heads = BTreeMap::new();
-        loop {
-            let next = i64::try_from(chain.next).unwrap_or(i64::MAX);
-            let page = store.fresh().records_page(&name, next).await?;
-            let Some((last, _)) = page.last() else { break };
-            let last = *last;
-            for (seq, line) in page {
-                if wrong.is_none()
-                    && let Err(fault) = chain.check(&line)
-                {
-                    wrong = Some((seq, fault.to_string()));
-                }
-                heads.insert(chain.next, chain.head);
-            }
-            if wrong.is_some() || i64::try_from(chain.next).is_ok_and(|it| it <= last) {
-                break;
-            }
-        }
-        if let Some((seq, why)) = wrong {
-            let what = format!("record {seq}");
-            found.push(Violation::new(CHAINS, "evidence", &name, &what, why));
-        }
-        found.extend(checkpoints(store, &name, &heads).await?);
-    }
-    Ok(found)
-}
-
-/// Signed checkpoints against the heads that the chain really had; whoever has the public key holds
-/// their signatures against it, too.
-async fn checkpoints(
-    store: &Store,
-    chain: &str,
-    heads: &BTreeMap<u64, Hash>,
-) -> Result<Vec<Violation>, Error> {
-    let mut found = Vec::new();
-    let mut due = 0;
-    for (signed, _) in store.fresh().checkpoints(chain).await? {
-        let what = format!("checkpoint {}", signed.number);
-        let records = u64::try_from(signed.records).unwrap_or(0);
-        let head = heads.get(&records).map(ToString::to_string);
-        let told = report::head_of(&signed.envelope);
-        if signed.number != due {
-            let why = format!("checkpoint {due} is missing before it");
-            found.push(Violation::new(CHAINS, "evidence_checkpoint", chain, &what, why));
-        }
-        if head.is_none() || head != told {
-            let why = "the records that it signs are not those that are there";
-            found.push(Violation::new(CHAINS, "evidence_checkpoint", chain, &what, why));
-        }
-        due = signed.number + 1;
-    }
-    Ok(found)
 }
 
 /// What a class promises, in the engine's words.
@@ -465,22 +413,43 @@ fn limits(store: &Store) -> Vec<String> {
     limits
 }
 
-/// How old a checkpoint may be while something waits for one.
-const SIGNED_WITHIN_SECONDS: i64 = 3600;
-
-/// Whether what happened in a region is linked, and signed not long ago.
-pub async fn freshness(store: &Store, region: RegionId) -> Result<Vec<Violation>, Error> {
-    let (waiting, unsigned) = store.fresh().evidence_age(region).await?;
-    let mut found = Vec::new();
-    if waiting > SIGNED_WITHIN_SECONDS / 12 {
-        let why = format!("what happened {waiting} s ago is not linked");
-        found.push(Violation::new(FRESHNESS, "evidence_intake", &region.locality, "oldest", why));
+/// What a worker looks at every few minutes: its own region's rows, their places and its evidence.
+pub async fn glance(
+    store: &Store,
+    registry: Registry,
+    region: RegionId,
+    samples: i64,
+) -> Result<(i64, Value), Error> {
+    let mut violations = Vec::new();
+    let mut tables = serde_json::Map::new();
+    for (name, table) in datamap::tables().iter().filter(|(_, it)| it.class == Class::Personal) {
+        let rows = store.fresh().rows_in_region(name, region).await?;
+        let places = store.placements(name).await?.into_iter().fold(
+            BTreeMap::<String, Vec<String>>::new(),
+            |mut places, (region, place)| {
+                places.entry(region).or_default().push(place);
+                places
+            },
+        );
+        violations.extend(unknown_places(registry, name, &places));
+        let declared = declared(table.class, store.engine().is_cockroach());
+        tables.insert(name.clone(), json!({ "rows": rows, "promised": declared }));
     }
-    if unsigned > SIGNED_WITHIN_SECONDS {
-        let why = format!("a record of {unsigned} s ago is not signed");
-        found.push(Violation::new(FRESHNESS, "evidence", &region.locality, "oldest", why));
+    sample(store, &[region], samples, &mut violations).await?;
+    violations.extend(chains::freshness(store, region).await?);
+    for (of, kind, requests) in store.fresh().overdue().await? {
+        if of == region.locality {
+            let why = format!("{requests} were not answered within the month that the law gives");
+            violations.push(Violation::new(REQUESTS, "privacy_request", &of, &kind, why));
+        }
     }
-    Ok(found)
+    let seen = [PARTITIONS, SAMPLES, FRESHNESS, REQUESTS];
+    let controls: Vec<Control> = controls::verdicts(&violations, &[])
+        .into_iter()
+        .filter(|it| seen.contains(&it.control))
+        .collect();
+    let count = i64::try_from(violations.len()).unwrap_or(i64::MAX);
+    Ok((count, json!({ "tables": tables, "controls": controls, "violations": violations })))
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use meridian_evidence::canonical::canonical;
 use meridian_evidence::chain::{Chain, Hash, Record};
 use meridian_evidence::checkpoint::Checkpoint;
 use meridian_evidence::signing::Signer;
-use meridian_regions::{Country, Registry};
+use meridian_regions::{Country, RegionId, Registry};
 use serde_json::{Value, json};
 
 use super::controls::KEYS;
@@ -36,6 +36,8 @@ pub struct Wanted {
     pub samples: i64,
     /// What the last canary run printed, if there was one.
     pub canary: Option<Value>,
+    /// The one region whose travellers and chain are looked at; all of them if it is none.
+    pub only: Option<RegionId>,
 }
 
 /// Why there is no bundle.
@@ -47,6 +49,9 @@ pub enum ReportError {
     /// The disk, or something that cannot be evidence.
     #[error(transparent)]
     Write(#[from] WriteError),
+    /// The ZIP around it.
+    #[error("the bundle could not be packed: {0}")]
+    Packing(String),
     /// A list that a person keeps.
     #[error("sql/exceptions.toml: {0}")]
     Exceptions(String),
@@ -92,8 +97,8 @@ pub async fn write(
     dir: &Path,
 ) -> Result<Written, ReportError> {
     let mut bundle = Writer::create(dir)?;
-    let report = look(store, registry, wanted.samples).await?;
-    let windows = windows(store, wanted.window_days, &report.at).await?;
+    let report = look(store, registry, wanted.samples, wanted.only).await?;
+    let windows = windows(store, wanted, &report.at).await?;
     let parts = parts(store, registry, wanted, &report, &windows).await?;
     let mut records = bundle.records("report.ndjson")?;
     for part in &parts {
@@ -135,13 +140,16 @@ fn whole(value: Value) -> Value {
 }
 
 /// Every chain from the last checkpoint before the window on.
-async fn windows(store: &Store, days: i64, at: &str) -> Result<Vec<Window>, Error> {
+async fn windows(store: &Store, wanted: &Wanted, at: &str) -> Result<Vec<Window>, Error> {
     let mut windows = Vec::new();
     let at: jiff::Timestamp =
         at.parse().map_err(|_| Error::Unreadable("the database's time".into()))?;
-    let begin = at.saturating_sub(jiff::SignedDuration::from_hours(days.max(0) * 24));
+    let begin = at.saturating_sub(jiff::SignedDuration::from_hours(wanted.window_days.max(0) * 24));
     let begin = begin.unwrap_or(jiff::Timestamp::MIN);
     for chain in store.fresh().chains().await? {
+        if wanted.only.is_some_and(|region| region.name != chain) {
+            continue;
+        }
         let signed = store.fresh().checkpoints(&chain).await?;
         let before = signed.iter().rfind(|(_, at)| *at < begin);
         let before = before.and_then(|(it, _)| Checkpoint::peek(&it.envelope));

@@ -280,6 +280,21 @@ impl Rights {
     }
 }
 
+impl Rights {
+    /// The copy, for somebody of the house who sends it on to a traveller who wrote to us.
+    pub async fn fetch_by_operator(
+        &self,
+        traveller: TravellerId,
+        id: RequestId,
+    ) -> Result<Vec<u8>, Refusal> {
+        let request = self.request(traveller, id, RequestKind::Export).await?;
+        let account = self.store.fresh().account_get(traveller).await?;
+        let key = self.data_key(traveller, &account.ok_or(Refusal::NotFound)?)?;
+        let link = self.archive_link(&request, &key).ok_or(Refusal::NoArchive)?;
+        self.fetch(traveller, id, &link, &key).await
+    }
+}
+
 /// Everything as one JSON document; what is JSON in the database is JSON here.
 fn data(traveller: TravellerId, made_at: &str, tables: &[TableCopy]) -> Vec<u8> {
     let value = |text: &Option<String>| -> Value {
