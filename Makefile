@@ -3,7 +3,7 @@
 BIN := $(or $(CARGO_TARGET_DIR),target)/debug/meridian
 export PATH := $(HOME)/.cargo/bin:$(PATH)
 
-.PHONY: demo test test-web lint region-life chaos simulate bench bench-orders bench-dns equality-dns conformance-dns fuzz-dns terraform-test data data-check tools
+.PHONY: demo test test-web lint region-life chaos canary simulate bench bench-orders bench-dns equality-dns conformance-dns fuzz-dns terraform-test data data-check tools
 
 demo: tools             ## the whole house on this machine, with a tour; Ctrl-C ends it
 	cargo build --locked --bin meridian
@@ -27,6 +27,9 @@ region-life: tools      ## a region's whole life under load; ARGS=--short for tw
 
 chaos: tools            ## kills, crashes and lost COMMITs while people book; ARGS=--short for minutes
 	cargo test --locked --test chaos -- $(ARGS)
+
+canary: tools           ## markers in every personal field, and a search of all that was written
+	cargo test --locked --test canary
 
 simulate: tools         ## the saga under every fault, seed by seed; SEED=7 RUNS=1 for one of them
 	cargo test --locked --test simulate -- --seed $(or $(SEED),1) --runs $(or $(RUNS),100000)

@@ -114,7 +114,8 @@ impl House {
                 fs::create_dir_all(&given).unwrap();
                 let callbacks = ["callbacks-payments.key", "callbacks-airline.key"];
                 let shared = ["offer.key", "directory.key"].into_iter().chain(callbacks);
-                for key in shared.chain([own.as_str()]) {
+                let evidence = format!("evidence-{region}.key");
+                for key in shared.chain([own.as_str(), evidence.as_str()]) {
                     fs::copy(all.join(key), given.join(key)).unwrap();
                 }
             }
