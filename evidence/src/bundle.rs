@@ -151,8 +151,11 @@ impl Writer {
         Ok((path, Hashed { inner, hash: Sha256::new(), bytes: 0 }))
     }
 
-    /// Adds a file.
+    /// Adds a file that holds no records.
     pub fn file(&mut self, name: &str, bytes: &[u8]) -> Result<(), WriteError> {
+        if name.ends_with(RECORDS) {
+            return Err(WriteError::Name(name.to_owned()));
+        }
         let (path, mut file) = self.open(name)?;
         let written = file.write_all(bytes).and_then(|()| file.flush());
         written.map_err(|error| WriteError::Disk(path, error))?;

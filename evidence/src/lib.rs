@@ -12,6 +12,8 @@ pub mod canonical;
 pub mod chain;
 /// How far a chain went, signed.
 pub mod checkpoint;
+/// Goes over a bundle's files, line by line.
+mod contents;
 /// One hash for many records, and a short proof for each (RFC 6962).
 pub mod merkle;
 /// Signatures: Ed25519 (RFC 8032) in DSSE envelopes.

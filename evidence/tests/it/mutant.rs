@@ -1,5 +1,5 @@
 //! A small bundle, and chance that changes it: bytes, lines, files. Whatever it does, the bundle is
-//! no longer the one that was signed. The audit's bench runs the same.
+//! no longer the one that was signed. `evidence/examples/mutations.rs` runs the same.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -13,6 +13,8 @@ use meridian_evidence::signing::{PublicKey, Signer};
 use meridian_evidence::verify::{Verdict, verify};
 use serde_json::json;
 
+/// From which the changes are drawn.
+pub(crate) const SEED: u64 = 0x6d65_7269_6469_616e;
 /// Lines of the chain, and how many each checkpoint signs.
 const CHAIN: u64 = 24;
 const PER_CHECKPOINT: u64 = 8;
@@ -172,6 +174,10 @@ fn mutate(files: &mut Files, chance: &mut Chance) {
         0 => drop(files.remove(&name)),
         1 => drop(files.insert("more.txt".to_owned(), b"more".to_vec())),
         2 => {
+            let bytes = files.remove(&name).unwrap();
+            files.insert(format!("{name}.old"), bytes);
+        }
+        3 => {
             let other = names[chance.below(names.len())].clone();
             let (one, two) = (files[&name].clone(), files[&other].clone());
             files.insert(name, two);
@@ -181,40 +187,60 @@ fn mutate(files: &mut Files, chance: &mut Chance) {
     }
 }
 
-/// Changes a bundle so many times, each time from its begin; how many were still believed, and the
-/// first of them.
-pub(crate) fn run(seed: u64, mutations: u64) -> (u64, Option<u64>) {
+/// Makes a directory hold these files, of which it holds some already.
+fn put(dir: &Path, there: &mut Files, files: Files) {
+    for name in there.keys().filter(|name| !files.contains_key(*name)) {
+        fs::remove_file(dir.join(name)).unwrap();
+    }
+    for (name, bytes) in files.iter().filter(|(name, bytes)| there.get(*name) != Some(*bytes)) {
+        fs::write(dir.join(name), bytes).unwrap();
+    }
+    *there = files;
+}
+
+/// What came of changing a bundle many times.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Outcome {
+    /// Changed bundles that were believed.
+    pub(crate) accepted: u64,
+    /// Unchanged bundles that were not: two equal files change places, a line with itself.
+    pub(crate) refused: u64,
+    /// Number of the first that went wrong.
+    pub(crate) first: Option<u64>,
+}
+
+/// Changes a bundle so many times, each time from its begin.
+pub(crate) fn run(seed: u64, mutations: u64) -> Outcome {
     let keys: [PublicKey; 1] = [signer().public()];
-    let (dir, there) = (Dir::new("mutant"), Dir::new("mutated"));
+    let (dir, tree) = (Dir::new("mutant"), Dir::new("mutated"));
     bundle(&dir.0, &signer(), 0);
     let sound = read(&dir.0);
     let mut packed = Vec::new();
     zip(&dir.0, &mut packed).unwrap();
-    let (mut accepted, mut first) = (0, None);
+    let mut there = sound.clone();
+    write(&tree.0, &there);
+    let file = dir.0.join("packed");
+    let mut outcome = Outcome { accepted: 0, refused: 0, first: None };
     for number in 0..mutations {
         let mut chance = Chance(seed ^ number.wrapping_mul(0x2545_f491_4f6c_dd1d));
-        let as_zip = chance.below(4) == 0;
-        let changed = if as_zip {
+        let (path, changed) = if chance.below(4) == 0 {
             let mut bytes = packed.clone();
             change(&mut bytes, &mut chance);
-            let _ = fs::remove_dir_all(&there.0);
-            let _ = fs::remove_file(&there.0);
-            fs::write(&there.0, &bytes).unwrap();
-            bytes != packed
+            fs::write(&file, &bytes).unwrap();
+            (&file, bytes != packed)
         } else {
             let mut files = sound.clone();
             mutate(&mut files, &mut chance);
-            let _ = fs::remove_file(&there.0);
-            write(&there.0, &files);
-            files != sound
+            let changed = files != sound;
+            put(&tree.0, &mut there, files);
+            (&tree.0, changed)
         };
-        let believed = matches!(verify(&there.0, &keys), Verdict::Sound(_));
-        // Two equal files change places, a line is swapped with itself: nothing was changed.
-        if changed == believed {
-            accepted += 1;
-            first = first.or(Some(number));
+        match (changed, matches!(verify(path, &keys), Verdict::Sound(_))) {
+            (true, true) => outcome.accepted += 1,
+            (false, false) => outcome.refused += 1,
+            _ => continue,
         }
+        outcome.first = outcome.first.or(Some(number));
     }
-    let _ = fs::remove_file(&there.0);
-    (accepted, first)
+    outcome
 }
