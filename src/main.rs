@@ -9,8 +9,8 @@ use clap::Parser;
 use meridian::catalogue::{Catalogue, Schedule};
 use meridian::clock::{Clock, Deadline};
 use meridian::config::{
-    CatalogueArgs, Cli, Command, Demo, KafkaArgs, KeysArgs, Migrate, NodeArgs, Password, Regions,
-    SandboxArgs, Seats, SeatsAction, Serve, Work, redirect,
+    Audit, AuditWhat, CatalogueArgs, Cli, Command, Demo, KafkaArgs, KeysArgs, Migrate, NodeArgs,
+    Password, Regions, SandboxArgs, Seats, SeatsAction, Serve, Work, redirect,
 };
 use meridian::demo::house::House;
 use meridian::demo::tour::{Seen, tour};
@@ -87,6 +87,10 @@ fn main() -> ExitCode {
 }
 
 async fn run(cli: Cli) -> Outcome {
+    // An auditor has a bundle and keys, and no files of regions.
+    if let Command::Audit(Audit { what: AuditWhat::Verify { bundle, keys, json } }) = &cli.command {
+        return audit::check(bundle, keys, *json);
+    }
     let registry = match (cli.registry(), &cli.command) {
         (Ok(registry), _) => registry,
         (Err(broken), Command::Regions(_)) => return Ok(refused(&broken)),

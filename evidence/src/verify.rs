@@ -63,10 +63,14 @@ pub struct Place {
 }
 
 impl fmt::Display for Place {
+    /// Names and reasons may repeat what a stranger put into the bundle, so nothing in them may
+    /// steer a terminal.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let tame = |text: &str| text.replace(char::is_control, "\u{fffd}");
+        let (file, why) = (tame(&self.file), tame(&self.why));
         match self.record {
-            Some(record) => write!(f, "{}, record {record}: {}", self.file, self.why),
-            None => write!(f, "{}: {}", self.file, self.why),
+            Some(record) => write!(f, "{file}, record {record}: {why}"),
+            None => write!(f, "{file}: {why}"),
         }
     }
 }

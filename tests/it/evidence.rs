@@ -11,7 +11,7 @@ use meridian::privacy::keys::evidence_key;
 use meridian_evidence::bundle::zip;
 use meridian_evidence::checkpoint::Checkpoint;
 use meridian_evidence::verify::{Verdict, verify};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::asker::{Person, an_offer, id, instant, new_key};
 use crate::lab::{KeysDir, Lab, count, sql, until};
@@ -159,34 +159,68 @@ async fn a_bundle_holds_thirteen_parts_and_is_checked_offline() {
     offline(&lab, &dir.0);
 }
 
+/// Checks a bundle as somebody who has it and a key, and neither a database nor regions.
+fn verified(bundle: &Path, key: &Path, more: &[&str]) -> (Option<i32>, String) {
+    let (bundle, key) = (bundle.to_str().unwrap(), key.to_str().unwrap());
+    let args = ["--regions-dir", "/nowhere", "audit", "verify", bundle, "--key", key];
+    program(&[args.as_slice(), more].concat())
+}
+
 /// The program checks a bundle with the public key alone: no database, no regions.
 fn offline(lab: &Lab, dir: &Path) {
     let key = lab.keys.0.join("evidence-eu-central.pub");
-    let key = key.to_str().unwrap();
-    let path = dir.to_str().unwrap();
-    let (code, said) = program(&["audit", "verify", path, "--key", key]);
+    let other = lab.keys.0.join("evidence-us-east.pub");
+    let (code, said) = verified(dir, &key, &[]);
     assert_eq!(code, Some(0), "{said}");
     assert!(said.starts_with("sound: "), "{said}");
+    let (code, said) = verified(dir, &other, &["--key", key.to_str().unwrap(), "--json"]);
+    assert_eq!(code, Some(0), "{said}");
+    let told: Value = serde_json::from_str(&said).unwrap();
+    assert_eq!((&told["verdict"], &told["summary"]["violated"]), (&json!("sound"), &json!([])));
     let packed = dir.with_extension("zip");
     zip(dir, std::fs::File::create(&packed).unwrap()).unwrap();
-    let (code, said) = program(&["audit", "verify", packed.to_str().unwrap(), "--key", key]);
+    let (code, said) = verified(&packed, &key, &[]);
     assert_eq!(code, Some(0), "{said}");
     std::fs::remove_file(&packed).unwrap();
-    let other = lab.keys.0.join("evidence-us-east.pub");
-    let (code, said) = program(&["audit", "verify", path, "--key", other.to_str().unwrap()]);
+    let (code, said) = verified(dir, &other, &[]);
     assert_eq!(code, Some(2), "{said}");
     assert!(said.contains("none of those given"), "{said}");
     let report = dir.join("report.ndjson");
     let text = std::fs::read_to_string(&report).unwrap();
     std::fs::write(&report, text.replacen("\"window_days\":30", "\"window_days\":31", 1)).unwrap();
-    let (code, said) = program(&["audit", "verify", path, "--key", key]);
+    let (code, said) = verified(dir, &key, &[]);
     assert_eq!(code, Some(2), "{said}");
     assert!(said.contains("TAMPERED: report.ndjson, record 1"), "{said}");
-    let (code, said) = program(&["audit", "verify", "/nowhere", "--key", key]);
+    let (code, said) = verified(dir, &key, &["--json"]);
+    assert_eq!(code, Some(2), "{said}");
+    let told: Value = serde_json::from_str(&said).unwrap();
+    assert_eq!(
+        (&told["place"]["file"], &told["place"]["record"]),
+        (&json!("report.ndjson"), &json!(1))
+    );
+    let (code, said) = verified(Path::new("/nowhere"), &key, &[]);
     assert_eq!(code, Some(1), "{said}");
     assert!(said.contains("is no bundle"), "{said}");
-    let (code, said) = program(&["audit", "verify", path, "--key", path]);
+    let (code, said) = verified(dir, dir, &[]);
     assert_eq!(code, Some(1), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_region_in_which_nothing_happened_lately_has_a_sound_bundle() {
+    let lab = Lab::without_worker().await;
+    Person::berliner(&lab).await;
+    let keeper = keeper(&lab, Duration::ZERO);
+    keeper.link().await.unwrap();
+    keeper.checkpoint().await.unwrap().unwrap();
+    let dir = scratch();
+    let signer = evidence_key(&lab.keys.0, lab.region("eu-central")).unwrap();
+    let wanted = Wanted { window_days: 0, samples: 5, canary: None, only: None };
+    let store = &lab.running("eu-central").api.store;
+    let written = report::write(store, lab.registry, &wanted, &signer, &dir.0).await.unwrap();
+    assert_eq!(written.evidence, 0, "all of it is older than the window");
+    let (code, said) = verified(&dir.0, &lab.keys.0.join("evidence-eu-central.pub"), &[]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains(" 1 checkpoints"), "{said}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

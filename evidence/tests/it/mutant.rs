@@ -187,13 +187,19 @@ fn mutate(files: &mut Files, chance: &mut Chance) {
     }
 }
 
+/// Writes a file anew. To shorten one and fill it again would make the disk wait.
+pub(crate) fn renew(path: &Path, bytes: &[u8]) {
+    let _ = fs::remove_file(path);
+    fs::write(path, bytes).unwrap();
+}
+
 /// Makes a directory hold these files, of which it holds some already.
 fn put(dir: &Path, there: &mut Files, files: Files) {
     for name in there.keys().filter(|name| !files.contains_key(*name)) {
         fs::remove_file(dir.join(name)).unwrap();
     }
     for (name, bytes) in files.iter().filter(|(name, bytes)| there.get(*name) != Some(*bytes)) {
-        fs::write(dir.join(name), bytes).unwrap();
+        renew(&dir.join(name), bytes);
     }
     *there = files;
 }
@@ -226,7 +232,7 @@ pub(crate) fn run(seed: u64, mutations: u64) -> Outcome {
         let (path, changed) = if chance.below(4) == 0 {
             let mut bytes = packed.clone();
             change(&mut bytes, &mut chance);
-            fs::write(&file, &bytes).unwrap();
+            renew(&file, &bytes);
             (&file, bytes != packed)
         } else {
             let mut files = sound.clone();

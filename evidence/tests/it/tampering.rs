@@ -9,7 +9,7 @@ use meridian_evidence::chain::Chain;
 use meridian_evidence::signing::Signer;
 use meridian_evidence::verify::{Place, Summary, Verdict, verify};
 
-use crate::mutant::{self, Dir, Files, bundle, read, signer, write};
+use crate::mutant::{self, Dir, Files, bundle, read, renew, signer, write};
 
 fn sound(path: &Path) -> Summary {
     match verify(path, &[signer().public()]) {
@@ -127,6 +127,8 @@ fn files_that_are_changed_missing_or_more_are_named() {
     assert_eq!(page.file, "report.html");
     let more = after("more", |files| drop(files.insert("x.txt".into(), vec![1])));
     assert_eq!((more.file.as_str(), more.why.as_str()), ("x.txt", "is not in the manifest"));
+    let rude = after("rude", |files| drop(files.insert("\u{1b}[2J.txt".into(), vec![1])));
+    assert_eq!(rude.to_string(), "\u{fffd}[2J.txt: is not in the manifest");
     let less = after("less", |files| drop(files.remove("queries.sql")));
     assert_eq!((less.file.as_str(), less.why.as_str()), ("queries.sql", "is missing"));
     let manifest = after("manifest", |files| {
@@ -305,11 +307,11 @@ fn every_byte_counts() {
         for at in 0..bytes.len() {
             let mut flipped = bytes.clone();
             flipped[at] ^= 1 << (at % 8);
-            fs::write(&path, &flipped).unwrap();
+            renew(&path, &flipped);
             let verdict = verify(&whole, &[signer().public()]);
             assert!(!matches!(verdict, Verdict::Sound(_)), "byte {at} of {}", path.display());
         }
-        fs::write(&path, &bytes).unwrap();
+        renew(&path, &bytes);
         assert_eq!(sound(&whole).records, 1);
     }
 }
