@@ -5,7 +5,8 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use meridian_evidence::bundle::{Writer, zip};
-use meridian_evidence::chain::Chain;
+use meridian_evidence::chain::{Chain, Hash, record_hash};
+use meridian_evidence::checkpoint::Checkpoint;
 use meridian_evidence::signing::Signer;
 use meridian_evidence::verify::{Place, Summary, Verdict, verify};
 
@@ -149,7 +150,7 @@ fn what_is_no_bundle_is_told_from_a_broken_one() {
     fs::create_dir_all(&dir.0).unwrap();
     assert!(not(&dir.0).contains("manifest.json"));
     fs::write(dir.0.join("a.txt"), "a letter to my aunt").unwrap();
-    assert!(not(Path::new("/dev/null")).contains("neither a directory nor a ZIP"));
+    assert_eq!(not(Path::new("/dev/null")), "it is neither a directory nor a ZIP");
     assert!(not(&dir.0.join("a.txt")).contains("neither a directory nor a ZIP"));
     bundle(&dir.0.join("b"), &signer(), 0);
     std::os::unix::fs::symlink("/etc/passwd", dir.0.join("b/link")).unwrap();
@@ -214,6 +215,93 @@ fn whoever_signs_the_bundle_cannot_rewrite_what_was_signed_before() {
     writer.finish(&signer(), "2026-01-01T00:00:00Z", &[], "a test").unwrap();
     let found = place(&dir.0);
     assert_eq!((found.file.as_str(), found.record), ("chains/eu-central.ndjson", Some(7)));
+}
+
+/// Where a bundle of these lines and checkpoints begins to be wrong, though its signer signed all.
+fn resigned(from: Chain, lines: &[String], checkpoints: &[Checkpoint]) -> Option<Place> {
+    let dir = Dir::new("resigned");
+    let mut writer = Writer::create(&dir.0).unwrap();
+    writer.window("eu-central", from, lines.to_vec()).unwrap().unwrap();
+    let signed = |it: &Checkpoint| format!("{}\n", it.sign(&signer()).unwrap().to_text());
+    let text: String = checkpoints.iter().map(signed).collect();
+    writer.file("chains/eu-central.checkpoints", text.as_bytes()).unwrap();
+    writer.finish(&signer(), "2026-01-01T00:00:00Z", &[], "a test").unwrap();
+    match verify(&dir.0, &[signer().public()]) {
+        Verdict::Sound(_) => None,
+        Verdict::Tampered(place) => Some(place),
+        other @ Verdict::NotABundle(_) => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_checkpoint_that_its_own_signer_made_wrong_is_named() {
+    let (lines, envelopes) = mutant::chain("eu-central", &signer());
+    let signed: Vec<Checkpoint> =
+        envelopes.iter().map(|it| Checkpoint::peek(it).unwrap()).collect();
+    let begin = || Chain::begin("eu-central");
+    assert_eq!(resigned(begin(), &lines, &signed), None);
+    let wrong = |number: usize, hand: fn(&mut Checkpoint), why: &str| {
+        let mut checkpoints = signed.clone();
+        hand(&mut checkpoints[number]);
+        let place = resigned(begin(), &lines, &checkpoints).unwrap();
+        assert_eq!(place.file, "chains/eu-central.checkpoints", "{place}");
+        assert_eq!(place.record, Some(number as u64), "{place}");
+        assert!(place.why.contains(why), "{place}");
+    };
+    wrong(2, |it| it.root = Hash::ZERO, "another root");
+    wrong(2, |it| it.number = 3, "does not follow");
+    wrong(2, |it| it.first = 15, "does not follow");
+    wrong(2, |it| it.records = 16, "does not follow");
+    wrong(2, |it| it.previous = Hash::ZERO, "does not follow");
+    wrong(0, |it| it.previous = Hash::of(b""), "does not follow");
+    wrong(2, |it| it.records = 25, "not in the bundle");
+    // A window that begins with the right number, behind another past.
+    let mut chain = Chain::resume(8, Hash::of(b"another past"));
+    let line = chain.append("2026-01-01T00:00:00Z", "k", None, serde_json::json!({})).unwrap().0;
+    let past = Chain::resume(8, Hash::of(b"another past"));
+    let place = resigned(past, &[line], &signed[..1]).unwrap();
+    assert_eq!((place.file.as_str(), place.record), ("chains/eu-central.ndjson", Some(0)));
+    assert!(place.why.contains("no checkpoint ends"), "{place}");
+}
+
+#[test]
+fn what_is_linked_and_signed_but_came_later_is_one_too_many() {
+    let record = after("later", |files| {
+        lines(files, "report.ndjson", |it| {
+            let head = record_hash(it.last().unwrap());
+            let mut chain = Chain::resume(it.len() as u64, head);
+            let body = serde_json::json!({});
+            it.push(chain.append("2026-01-01T00:00:00Z", "gap", None, body).unwrap().0);
+        });
+    });
+    assert_eq!((record.file.as_str(), record.record), ("report.ndjson", Some(11)), "{record}");
+    assert!(record.why.contains("one too many"), "nothing behind it is read: {record}");
+    let checkpoint = after("later-signed", |files| {
+        lines(files, "chains/eu-central.checkpoints", |it| {
+            let last = Checkpoint::peek(&it[2]).unwrap();
+            let next = Checkpoint {
+                number: 3,
+                first: last.records,
+                records: last.records + 1,
+                previous: Hash::of(it[2].as_bytes()),
+                ..last
+            };
+            it.push(next.sign(&signer()).unwrap().to_text());
+        });
+    });
+    assert_eq!(checkpoint.file, "chains/eu-central.checkpoints");
+    assert_eq!(checkpoint.record, Some(3), "{checkpoint}");
+}
+
+#[test]
+fn records_are_written_as_records() {
+    let dir = Dir::new("records");
+    let mut writer = Writer::create(&dir.0).unwrap();
+    for name in ["a.ndjson", "../a", "/a", "a/../b", ".a", "a/b/c", "manifest.json", "", "\u{e9}"] {
+        assert!(writer.file(name, b"{}\n").is_err(), "{name}");
+    }
+    writer.file("a.txt", b"").unwrap();
+    assert!(writer.file("a.txt", b"").is_err(), "a name is given once");
 }
 
 #[test]
