@@ -20,7 +20,7 @@ use crate::telemetry::LogFormat;
 
 pub use audit::{Audit, AuditRun, AuditWhat};
 pub use kafka::{KafkaArgs, Password};
-pub use privacy::{Privacy, PrivacyAction, Subject, Switch};
+pub use privacy::{Privacy, PrivacyAction, RecordsFormat, Subject, Switch};
 pub use seats::{Seats, SeatsAction};
 pub use staff::{Staff, StaffAction, StaffPlace};
 
@@ -87,7 +87,7 @@ pub enum Command {
     /// Run a sandbox of the payment provider and the airlines.
     #[command(after_help = EXIT_CODES)]
     Sandbox(SandboxArgs),
-    /// Make the keys that nodes need; existing ones stay.
+    /// Make the keys that nodes need; existing ones stay. Rotate a region's.
     #[command(after_help = EXIT_CODES)]
     Keys(KeysArgs),
     /// Print the API's description (OpenAPI 3.1).
@@ -413,10 +413,14 @@ pub struct SandboxArgs {
 /// Keys.
 #[derive(Clone, Debug, Args)]
 pub struct KeysArgs {
-    /// Where they are kept. Give each node offer.key, directory.key, callbacks-*.key
-    /// and its own region's key only.
+    /// Where they are kept. Give each node offer.key, directory.key, callbacks-*.key and its own
+    /// region's keys only: region-REGION.key, evidence-REGION.key.
     #[arg(long)]
     pub dir: PathBuf,
+    /// Rotate the key of this region, a step at a time: first the next key is made, for every node
+    /// of the region; asked again, it becomes the present one.
+    #[arg(long)]
+    pub rotate: Option<String>,
 }
 
 /// A region and where it answers.

@@ -16,7 +16,7 @@ use meridian::demo::house::House;
 use meridian::demo::tour::{Seen, tour};
 use meridian::node::{Node, NodeConfig, World};
 use meridian::places::PlaceIndex;
-use meridian::privacy::keys::{self, Keys};
+use meridian::privacy::keys::{self, Keys, Rotated};
 use meridian::privacy::rights::journal::Journal;
 use meridian::relay::EventSink;
 use meridian::relay::kafka::{self, Kafka};
@@ -107,10 +107,7 @@ async fn run(cli: Cli) -> Outcome {
         Command::Seats(seats) => run_seats(seats).await,
         Command::Catalogue(catalogue) => run_catalogue(&catalogue),
         Command::Sandbox(sandbox) => run_sandbox(sandbox).await,
-        Command::Keys(KeysArgs { dir }) => {
-            Keys::make(&dir, registry.all()).map_err(text)?;
-            Ok(ExitCode::SUCCESS)
-        }
+        Command::Keys(args) => run_keys(registry, &args),
         Command::Openapi => print_json(&meridian::http::openapi()),
     }
 }
@@ -353,6 +350,26 @@ fn run_catalogue(args: &CatalogueArgs) -> Outcome {
         "flights_per_day": weekly / 7,
         "synthetic": true,
     }))
+}
+
+fn run_keys(registry: Registry, KeysArgs { dir, rotate }: &KeysArgs) -> Outcome {
+    let Some(name) = rotate else {
+        Keys::make(dir, registry.all()).map_err(text)?;
+        return Ok(ExitCode::SUCCESS);
+    };
+    let region = registry.by_name(name).ok_or_else(|| format!("{name} is no region"))?;
+    say(&match keys::rotate(dir, region).map_err(text)? {
+        Rotated::Made(next) => {
+            format!("{} is made; give it to every node of {region}, then ask again", next.display())
+        }
+        Rotated::Swapped(old) => format!(
+            "the next key of {region} wraps from now on; give every node region-{region}.key and \
+             {}, then run `meridian privacy rewrap --region {region}`; when it fails for nobody, \
+             that file may be destroyed",
+            old.display()
+        ),
+    });
+    Ok(ExitCode::SUCCESS)
 }
 
 async fn run_sandbox(args: SandboxArgs) -> Outcome {

@@ -5,5 +5,7 @@ pub mod audit;
 pub mod desk;
 pub mod evidence;
 pub mod keys;
+pub mod records;
 pub mod rights;
+pub mod rotation;
 pub mod seal;

@@ -79,7 +79,6 @@ async fn glance(keeper: &Keeper, registry: Registry) -> Result<(), Error> {
             let (body, entry) = (body.clone(), entry.clone());
             async move {
                 tx.verdict_put(home, id, violations, &body).await?;
-                tx.verdict_purge(home).await?;
                 match &entry {
                     Some(entry) => tx.evidence(home, entry).await,
                     None => Ok(()),

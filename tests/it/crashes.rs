@@ -149,6 +149,7 @@ mod commit {
             &["evidence_link", "evidence_checkpoint"],
         ),
         ("evidence.rs: only looks", &["audit_places", "audit_keys"]),
+        ("keys.rs: a rotation goes on where it was", &["data_key_rewrap", "rotation_note"]),
         (
             "staff.rs: somebody of the house asks again",
             &["grant_put", "grant_delete", "staff_note"],
@@ -165,6 +166,7 @@ mod commit {
                 "moved_session_purge",
                 "delivery_purge",
                 "stream_purge",
+                "retention_sweep",
             ],
         ),
     ];
