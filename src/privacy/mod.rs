@@ -4,5 +4,6 @@
 pub mod audit;
 pub mod evidence;
 pub mod keys;
+pub mod ledger;
 pub mod rights;
 pub mod seal;

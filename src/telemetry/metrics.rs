@@ -104,6 +104,17 @@ pub static CATALOGUE: &[Metric] = &[
         Kind::Counter,
         "Requests for personal data that reached another region and were sent home, by home",
     ),
+    metric(
+        "meridian_residence_forwarded_total",
+        Kind::Counter,
+        "Requests passed on to their home, by home and outcome: answered, untouched, unknown, \
+         too_large",
+    ),
+    metric(
+        "meridian_peers_refused_total",
+        Kind::Counter,
+        "Connections of nodes of other regions that were refused, by reason: handshake, name",
+    ),
     metric("meridian_orders", Kind::Gauge, "Orders at home in this region, by state"),
     metric(
         "meridian_queue_oldest_seconds",

@@ -151,6 +151,8 @@ pub(crate) struct Plan {
     pub(crate) sink: Option<Arc<dyn EventSink>>,
     /// Where the nodes die.
     pub(crate) crash_at: Option<(CrashPoint, Death)>,
+    /// Pause between two writings of the ledger; usually none during a test.
+    pub(crate) ledger_every: Duration,
     /// Where the nodes write erasures down.
     pub(crate) erasures: Option<PathBuf>,
     /// A clock of the node's own, if it is not the house's.
@@ -172,6 +174,7 @@ impl Default for Plan {
             reach: Reach::World,
             sink: None,
             crash_at: None,
+            ledger_every: Duration::from_secs(3600),
             erasures: None,
             clock: None,
         }
@@ -264,6 +267,7 @@ impl Lab {
             reach: plan.reach,
             sink: plan.sink.clone(),
             crash_at: plan.crash_at.clone(),
+            ledger_every: plan.ledger_every,
             journal: plan.erasures.as_deref().map(|dir| Journal::open(dir, region).unwrap()),
             callbacks: format!("http://{}", listener.local_addr().unwrap()),
             ..NodeConfig::new(region, store, keys, &self.suppliers)
