@@ -9,11 +9,13 @@ use clap::Parser;
 use meridian::catalogue::{Catalogue, Schedule};
 use meridian::clock::{Clock, Deadline};
 use meridian::config::{
-    CatalogueArgs, Cli, Command, Demo, KafkaArgs, KeysArgs, Migrate, NodeArgs, Password, Regions,
-    SandboxArgs, Seats, SeatsAction, Serve, Work, redirect,
+    CatalogueArgs, Cli, Command, Demo, KafkaArgs, KeysArgs, Migrate, NodeArgs, Password, PeerDoor,
+    Regions, SandboxArgs, Seats, SeatsAction, Serve, Work, redirect,
 };
 use meridian::demo::house::House;
 use meridian::demo::tour::{Seen, tour};
+use meridian::http::peer::Peering;
+use meridian::http::peer::tls::Files;
 use meridian::node::{Node, NodeConfig, World};
 use meridian::places::PlaceIndex;
 use meridian::privacy::keys::{self, Keys};
@@ -263,11 +265,12 @@ async fn serve_until_good_bye(
     registry: Registry,
     args: &NodeArgs,
     listener: TcpListener,
-    work: bool,
+    (work, peering): (bool, Option<Peering>),
     drain: Duration,
 ) -> Outcome {
     let (world, config) = world_and_config(registry, args).await?;
-    let node = Node::start(&world, NodeConfig { work, ..config }, listener).await.map_err(text)?;
+    let config = NodeConfig { work, peering, ..config };
+    let node = Node::start(&world, config, listener).await.map_err(text)?;
     tracing::info!(region = %node.api.region, address = %node.address, "the node is ready");
     say(&format!("listening on http://{}", node.address));
     good_bye().await?;
@@ -279,13 +282,24 @@ async fn serve_until_good_bye(
 
 async fn run_serve(registry: Registry, serve: Serve) -> Outcome {
     let listener = listen(serve.listen).await?;
+    let registry = serve.peer.redirect(registry)?;
+    let peering = serve.peer.door().map(peering).transpose()?;
+    let how = (!serve.no_work, peering);
     let drain = Duration::from_secs(serve.drain_seconds);
-    serve_until_good_bye(registry, &serve.node, listener, !serve.no_work, drain).await
+    serve_until_good_bye(registry, &serve.node, listener, how, drain).await
+}
+
+fn peering(door: PeerDoor) -> Result<Peering, String> {
+    let PeerDoor { listen, cert, key, ca } = door;
+    let listener = std::net::TcpListener::bind(listen).map_err(|error| {
+        format!("cannot listen on {listen}: {error}; choose another with --peer-listen")
+    })?;
+    Ok(Peering::new(listener, Files { cert, key, ca }))
 }
 
 async fn run_work(registry: Registry, work: Work) -> Outcome {
     let listener = listen(work.listen).await?;
-    serve_until_good_bye(registry, &work.node, listener, true, Duration::ZERO).await
+    serve_until_good_bye(registry, &work.node, listener, (true, None), Duration::ZERO).await
 }
 
 async fn run_migrate(registry: Registry, migrate: Migrate) -> Outcome {

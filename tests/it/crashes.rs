@@ -149,7 +149,7 @@ mod commit {
             &["evidence_link", "evidence_checkpoint"],
         ),
         ("evidence.rs: only looks", &["audit_places", "audit_keys"]),
-        ("forwarding.rs: what was counted since the last time is lost", &["ledger_write"]),
+        ("ledger.rs: what was counted since the last time is lost", &["ledger_write"]),
         ("oversell.rs: an operator says it again", &["oversell"]),
         ("written again by every node that starts", &["release_claim", "keepers_claim"]),
         (
