@@ -105,6 +105,12 @@ async fn a_page_is_served_through_another_region_as_at_home() {
     assert_eq!(lost.json()["trace_id"], "4bf92f3577b34da6a3ce929d0e0e4736");
 }
 
+/// What a peer would say to have somebody's orders.
+fn orders_of(who: &Person) -> String {
+    let bearer = format!("Authorization: Bearer {}", who.token);
+    format!("GET /v1/orders HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{bearer}\r\n\r\n")
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_reaches_another_law_is_never_passed_on() {
     let authority = Authority::new();
@@ -122,10 +128,7 @@ async fn what_reaches_another_law_is_never_passed_on() {
 
     // And if New York did, Frankfurt would not listen.
     let files = authority.of_region("us-east");
-    let request = format!(
-        "GET /v1/orders HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer {}\r\n\r\n",
-        ada.token
-    );
+    let request = orders_of(&ada);
     let door = lab.door("eu-central");
     let said = authority.ask(door, ("eu-central", Some(&files)), &request).await;
     assert_eq!(said.unwrap_or_default(), "");
@@ -175,10 +178,7 @@ async fn nothing_is_passed_on_twice() {
     let again = ask().header("meridian-passed-on-by", "eu-west");
     Answer::of(again).await.refuses(421, "misdirected");
     // A peer that leaves the mark out is known by its certificate.
-    let request = format!(
-        "GET /v1/orders HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer {}\r\n\r\n",
-        dubliner.token
-    );
+    let request = orders_of(&dubliner);
     let files = authority.of_region("eu-west");
     let door = lab.door("eu-central");
     let said = authority.ask(door, ("eu-central", Some(&files)), &request).await.unwrap();
