@@ -2,6 +2,7 @@
 //! mutual TLS, unread; and nowhere else.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use meridian::http::BODY_BYTES_MAX;
@@ -204,26 +205,35 @@ async fn a_home_that_is_down_is_answered_for_with_the_way_there() {
     ada.book(&new_key(), &order).await.refuses(421, "misdirected");
 }
 
-/// Somebody at Frankfurt's door who takes connections and hangs up on the first request that
-/// matters.
-async fn hang_up(lab: &Lab, authority: &Authority) {
+/// Somebody at Frankfurt's door who takes connections and answers nothing that matters: hangs up at
+/// its first bytes, or listens on and on. Tells how many bytes that were.
+async fn pretend(lab: &mut Lab, authority: &Authority, hangs_up: bool) -> Arc<AtomicUsize> {
+    let at = lab.nodes.iter().position(|node| node.api.region.name == "eu-central").unwrap();
+    lab.nodes.remove(at).stop().await;
     let door = lab.doors["eu-central"].try_clone().unwrap();
     door.set_nonblocking(true).unwrap();
     let door = tokio::net::TcpListener::from_std(door).unwrap();
     let acceptor = TlsAcceptor::from(authority.pretend("eu-central"));
+    let heard = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&heard);
     tokio::spawn(async move {
         while let Ok((stream, _)) = door.accept().await {
             let Ok(mut stream) = acceptor.accept(stream).await else { continue };
-            let mut heard = [0; 4096];
-            while let Ok(length @ 1..) = stream.read(&mut heard).await {
-                if !heard[..length].starts_with(b"GET /livez ") {
+            let mut bytes = [0; 4096];
+            while let Ok(length @ 1..) = stream.read(&mut bytes).await {
+                if bytes[..length].starts_with(b"GET /livez ") {
+                    let well = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+                    stream.write_all(well).await.unwrap();
+                    continue;
+                }
+                count.fetch_add(length, Ordering::SeqCst);
+                if hangs_up {
                     break;
                 }
-                let well = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
-                stream.write_all(well).await.unwrap();
             }
         }
     });
+    heard
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -232,9 +242,7 @@ async fn what_may_have_been_done_is_said_to_be_unknown() {
     let mut lab = quiet(&authority).await;
     let ada = Person::berliner(&lab).await.via(&lab.url("eu-west"));
     let order = instant(&an_offer(&lab).await, "Lovelace", "tok_visa");
-    let at = lab.nodes.iter().position(|node| node.api.region.name == "eu-central").unwrap();
-    lab.nodes.remove(at).stop().await;
-    hang_up(&lab, &authority).await;
+    pretend(&mut lab, &authority, true).await;
     let unknown = ada.book(&new_key(), &order).await.refuses(503, "unavailable").json();
     assert_eq!(unknown["charged"], "unknown");
     assert_eq!(unknown["retryable"], true);
@@ -244,7 +252,8 @@ async fn what_may_have_been_done_is_said_to_be_unknown() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_more_is_passed_on_than_a_body_may_have() {
-    let lab = quiet(&Authority::new()).await;
+    let authority = Authority::new();
+    let mut lab = quiet(&authority).await;
     let ada = Person::berliner(&lab).await;
     let url = format!("{}/v1/orders", lab.url("eu-west"));
     let post = || {
@@ -254,12 +263,18 @@ async fn no_more_is_passed_on_than_a_body_may_have() {
     let large = "x".repeat(BODY_BYTES_MAX + 1);
     Answer::of(post().body(large.clone())).await.refuses(421, "misdirected");
     // Of unknown length: Dublin counts what passes.
-    let chunked = Body::wrap(Pieces(large.into_bytes(), 1000));
+    let chunked = Body::wrap(Pieces(large.clone().into_bytes(), 1000));
     Answer::of(post().body(chunked)).await.refuses(413, "body_too_large");
     let chunked = Body::wrap(Pieces(b"{\"type\": \"instant\"}".to_vec(), 5));
     Answer::of(post().body(chunked)).await.refuses(422, "validation_failed");
     // The connections that were cut are not used again.
     ada.via(&lab.url("eu-west")).get("/v1/orders").await.is(200);
+    // It is Dublin that counts, whatever Frankfurt would take.
+    let heard = pretend(&mut lab, &authority, false).await;
+    let chunked = Body::wrap(Pieces(large.repeat(4).into_bytes(), 1000));
+    Answer::of(post().body(chunked)).await.refuses(413, "body_too_large");
+    let heard = heard.load(Ordering::SeqCst);
+    assert!(heard < BODY_BYTES_MAX + 4096, "{heard} bytes were passed on");
 }
 
 /// A body in pieces, whose length nobody is told.
