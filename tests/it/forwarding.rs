@@ -205,9 +205,20 @@ async fn a_home_that_is_down_is_answered_for_with_the_way_there() {
     ada.book(&new_key(), &order).await.refuses(421, "misdirected");
 }
 
-/// Somebody at Frankfurt's door who takes connections and answers nothing that matters: hangs up at
-/// its first bytes, or listens on and on. Tells how many bytes that were.
-async fn pretend(lab: &mut Lab, authority: &Authority, hangs_up: bool) -> Arc<AtomicUsize> {
+/// What somebody does who pretends to be Frankfurt.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Manner {
+    /// Hangs up at the first word.
+    Refuses,
+    /// Hangs up at the first word that matters.
+    HangsUp,
+    /// Listens on and on.
+    Listens,
+}
+
+/// Somebody at Frankfurt's door who takes connections and answers nothing that matters. Tells how
+/// many bytes were heard.
+async fn pretend(lab: &mut Lab, authority: &Authority, manner: Manner) -> Arc<AtomicUsize> {
     let at = lab.nodes.iter().position(|node| node.api.region.name == "eu-central").unwrap();
     lab.nodes.remove(at).stop().await;
     let door = lab.doors["eu-central"].try_clone().unwrap();
@@ -221,13 +232,14 @@ async fn pretend(lab: &mut Lab, authority: &Authority, hangs_up: bool) -> Arc<At
             let Ok(mut stream) = acceptor.accept(stream).await else { continue };
             let mut bytes = [0; 4096];
             while let Ok(length @ 1..) = stream.read(&mut bytes).await {
-                if bytes[..length].starts_with(b"GET /livez ") {
+                let trial = bytes[..length].starts_with(b"GET /livez ");
+                if trial && manner != Manner::Refuses {
                     let well = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
                     stream.write_all(well).await.unwrap();
                     continue;
                 }
                 count.fetch_add(length, Ordering::SeqCst);
-                if hangs_up {
+                if manner != Manner::Listens {
                     break;
                 }
             }
@@ -242,12 +254,22 @@ async fn what_may_have_been_done_is_said_to_be_unknown() {
     let mut lab = quiet(&authority).await;
     let ada = Person::berliner(&lab).await.via(&lab.url("eu-west"));
     let order = instant(&an_offer(&lab).await, "Lovelace", "tok_visa");
-    pretend(&mut lab, &authority, true).await;
+    pretend(&mut lab, &authority, Manner::HangsUp).await;
     let unknown = ada.book(&new_key(), &order).await.refuses(503, "unavailable").json();
     assert_eq!(unknown["charged"], "unknown");
     assert_eq!(unknown["retryable"], true);
     // Reading twice harms nobody.
     ada.get("/v1/orders").await.refuses(421, "misdirected");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_is_tried_before_anything_of_a_person_goes_over_it() {
+    let authority = Authority::new();
+    let mut lab = quiet(&authority).await;
+    let ada = Person::berliner(&lab).await.via(&lab.url("eu-west"));
+    let order = instant(&an_offer(&lab).await, "Lovelace", "tok_visa");
+    pretend(&mut lab, &authority, Manner::Refuses).await;
+    ada.book(&new_key(), &order).await.refuses(421, "misdirected");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -270,7 +292,7 @@ async fn no_more_is_passed_on_than_a_body_may_have() {
     // The connections that were cut are not used again.
     ada.via(&lab.url("eu-west")).get("/v1/orders").await.is(200);
     // It is Dublin that counts, whatever Frankfurt would take.
-    let heard = pretend(&mut lab, &authority, false).await;
+    let heard = pretend(&mut lab, &authority, Manner::Listens).await;
     let chunked = Body::wrap(Pieces(large.repeat(4).into_bytes(), 1000));
     Answer::of(post().body(chunked)).await.refuses(413, "body_too_large");
     let heard = heard.load(Ordering::SeqCst);
