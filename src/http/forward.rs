@@ -235,7 +235,12 @@ async fn connect(home: RegionId, shown: &Arc<ClientConfig>) -> Option<Line> {
 fn answer(response: Response<Incoming>, permit: OwnedSemaphorePermit) -> Response<Body> {
     let (mut parts, body) = response.into_parts();
     end_to_end(&mut parts.headers);
+    let vary = parts.headers.get_all(VARY).iter();
+    let vary: Vec<HeaderValue> = vary.filter(|it| !is_of_cors(it)).cloned().collect();
     parts.headers.remove(VARY);
+    for value in vary {
+        parts.headers.append(VARY, value);
+    }
     let cors: Vec<HeaderName> = parts
         .headers
         .keys()
@@ -246,6 +251,11 @@ fn answer(response: Response<Incoming>, permit: OwnedSemaphorePermit) -> Respons
         parts.headers.remove(name);
     }
     Response::from_parts(parts, Body::new(Answer::new(body, permit)))
+}
+
+/// Whether an answer varies so because of whose page asked.
+fn is_of_cors(vary: &HeaderValue) -> bool {
+    vary.as_bytes().starts_with(b"origin")
 }
 
 fn declared_length(headers: &HeaderMap) -> Option<u64> {
