@@ -2,6 +2,7 @@
 
 mod audit;
 mod kafka;
+mod peer;
 mod privacy;
 mod seats;
 mod staff;
@@ -20,6 +21,7 @@ use crate::telemetry::LogFormat;
 
 pub use audit::{Audit, AuditRun, AuditWhat};
 pub use kafka::{KafkaArgs, Password};
+pub use peer::{PeerArgs, PeerDoor, RegionUrl, redirect};
 pub use privacy::{Privacy, PrivacyAction, RecordsFormat, Subject, Switch};
 pub use seats::{Seats, SeatsAction};
 pub use staff::{Staff, StaffAction, StaffPlace};
@@ -208,6 +210,9 @@ pub struct Serve {
     /// Where to listen.
     #[arg(long, env = "MERIDIAN_LISTEN", default_value = "127.0.0.1:8080")]
     pub listen: SocketAddr,
+    /// How it speaks to nodes of other regions.
+    #[command(flatten)]
+    pub peer: PeerArgs,
     /// How long to answer `draining` before closing the door, so that GeoDNS and load balancers
     /// notice first, in seconds.
     #[arg(long, env = "MERIDIAN_DRAIN_SECONDS", default_value_t = 0)]
@@ -423,24 +428,6 @@ pub struct KeysArgs {
     pub rotate: Option<String>,
 }
 
-/// A region and where it answers.
-#[derive(Clone, Debug)]
-pub struct RegionUrl {
-    /// Name of the region.
-    pub region: String,
-    /// The origin of its API.
-    pub url: String,
-}
-
-impl std::str::FromStr for RegionUrl {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let (region, url) = text.split_once('=').ok_or("write NAME=URL")?;
-        Ok(Self { region: region.into(), url: url.trim_end_matches('/').into() })
-    }
-}
-
 /// Where a page comes from, as browsers write it in `Origin` (RFC 6454, 6.2).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PageOrigin(pub String);
@@ -479,18 +466,4 @@ impl Cli {
             None => Registry::embedded(),
         }
     }
-}
-
-/// The same regions, some of them answering elsewhere.
-pub fn redirect(registry: Registry, urls: &[RegionUrl]) -> Result<Registry, String> {
-    for RegionUrl { region, .. } in urls {
-        if registry.by_name(region).is_none() {
-            return Err(format!("--region-url names {region}, which is no region"));
-        }
-    }
-    Ok(registry.with_endpoints(|file| {
-        if let Some(other) = urls.iter().find(|other| other.region == file.name) {
-            file.endpoints.api.clone_from(&other.url);
-        }
-    }))
 }

@@ -155,6 +155,7 @@ mod commit {
             &["grant_put", "grant_delete", "staff_note"],
         ),
         ("looked at again at the next look", &["verdict_put"]),
+        ("ledger.rs: what was counted since the last time is lost", &["ledger_write"]),
         ("oversell.rs: an operator says it again", &["oversell"]),
         ("written again by every node that starts", &["release_claim", "keepers_claim"]),
         (

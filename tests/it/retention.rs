@@ -36,7 +36,8 @@ const ROWS: [(&str, &str); 7] = [
         "privacy_archive",
         "INSERT INTO privacy_request (region, id, traveller_id, kind, state,
         asked_by, answer_by, done_at) SELECT 'eu-central', gen_random_uuid(), id, 'export', 'done',
-        'operator', now(), now() FROM traveller WHERE erased_at IS NULL LIMIT 1;
+        'operator', now(), now() FROM traveller
+        WHERE id = (SELECT max(id::text)::uuid FROM traveller);
         INSERT INTO privacy_archive SELECT 'eu-central', id, d, '', now() - d * interval '1 day'
         FROM privacy_request, (VALUES (1), (-1)) AS v (d)",
     ),
