@@ -51,7 +51,8 @@ fn rows(travellers: u64) -> String {
     let (who, one, two) = (id(0), id(1), id(2));
     format!(
         "CREATE TEMP TABLE made AS SELECT n, {regions}::text AS region,
-             {countries} AS country, {who} AS who, {one} AS one, {two} AS two FROM generate_series(1, {travellers}) AS g (n);
+             {countries} AS country, {who} AS who, {one} AS one, {two} AS two
+             FROM generate_series(1, {travellers}) AS g (n);
          INSERT INTO traveller (region, id, residence_country, subject_hash, email, password_hash,
              data_key) SELECT region, who, country, decode(md5('s' || n), 'hex'), ''::bytea, '',
              ''::bytea FROM made;
