@@ -177,6 +177,11 @@ test("whoever looks after the law uses the console with the keyboard alone", asy
   await page.keyboard.press("Enter");
   await page.waitForSelector(".verdict");
   assert.match(await page.textContent("header"), /GDPR/);
+  for (const until = Date.now() + patience; Date.now() < until; await page.reload()) {
+    if (/Last look/.test(await page.textContent(".verdict"))) break;
+    await page.waitForTimeout(250);
+  }
+  assert.match(await page.textContent(".verdict"), /Nothing is where it must not be/);
   assert.equal(await page.locator("svg circle").count(), Object.keys(regions).length);
   assert.equal(await page.locator("script").count(), 0);
   await page.screenshot({ path: join(shots, "console-overview.png"), fullPage: true });
