@@ -3,7 +3,7 @@
 BIN := $(or $(CARGO_TARGET_DIR),target)/debug/meridian
 export PATH := $(HOME)/.cargo/bin:$(PATH)
 
-.PHONY: demo test test-web lint region-life chaos canary simulate bench bench-orders bench-dns equality-dns conformance-dns fuzz-dns terraform-test data data-check tools
+.PHONY: demo test test-web lint region-life chaos canary simulate bench bench-orders bench-audit bench-dns equality-dns conformance-dns fuzz-dns terraform-test data data-check tools
 
 demo: tools             ## the whole house on this machine, with a tour; Ctrl-C ends it
 	cargo build --locked --bin meridian
@@ -39,6 +39,9 @@ bench: tools            ## the README's figures; the last line is JSON
 
 bench-orders: tools     ## accepted orders beside pgbench, closed and open loop; the last line is JSON
 	cargo bench --locked --bench orders
+
+bench-audit: tools      ## the audit of a million rows, the verifier; ARGS="--rows 100000"
+	cargo bench --locked --bench audit -- $(ARGS)
 
 bench-dns: tools        ## the name server beside its peers; the last line is JSON
 	cargo bench --locked -p meridian-geo-routing --bench dns -- $(ARGS)

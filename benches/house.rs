@@ -10,6 +10,8 @@
 mod accepted;
 #[path = "../tests/it/asker.rs"]
 mod asker;
+#[path = "../tests/it/authority.rs"]
+mod authority;
 #[path = "../tests/it/lab.rs"]
 mod lab;
 #[path = "beside/load.rs"]

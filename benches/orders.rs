@@ -12,6 +12,8 @@
 mod accepted;
 #[path = "../tests/it/asker.rs"]
 mod asker;
+#[path = "../tests/it/authority.rs"]
+mod authority;
 #[path = "../tests/it/commits.rs"]
 mod commits;
 #[path = "../tests/it/lab.rs"]

@@ -2,6 +2,7 @@
 
 mod audit;
 mod kafka;
+mod peer;
 mod privacy;
 mod seats;
 mod staff;
@@ -20,7 +21,8 @@ use crate::telemetry::LogFormat;
 
 pub use audit::{Audit, AuditRun, AuditWhat};
 pub use kafka::{KafkaArgs, Password};
-pub use privacy::{Privacy, PrivacyAction, Subject, Switch};
+pub use peer::{PeerArgs, PeerDoor, RegionUrl, redirect};
+pub use privacy::{Privacy, PrivacyAction, RecordsFormat, Subject, Switch};
 pub use seats::{Seats, SeatsAction};
 pub use staff::{Staff, StaffAction, StaffPlace};
 
@@ -87,7 +89,7 @@ pub enum Command {
     /// Run a sandbox of the payment provider and the airlines.
     #[command(after_help = EXIT_CODES)]
     Sandbox(SandboxArgs),
-    /// Make the keys that nodes need; existing ones stay.
+    /// Make the keys that nodes need; existing ones stay. Rotate a region's.
     #[command(after_help = EXIT_CODES)]
     Keys(KeysArgs),
     /// Print the API's description (OpenAPI 3.1).
@@ -208,6 +210,9 @@ pub struct Serve {
     /// Where to listen.
     #[arg(long, env = "MERIDIAN_LISTEN", default_value = "127.0.0.1:8080")]
     pub listen: SocketAddr,
+    /// How it speaks to nodes of other regions.
+    #[command(flatten)]
+    pub peer: PeerArgs,
     /// How long to answer `draining` before closing the door, so that GeoDNS and load balancers
     /// notice first, in seconds.
     #[arg(long, env = "MERIDIAN_DRAIN_SECONDS", default_value_t = 0)]
@@ -413,28 +418,14 @@ pub struct SandboxArgs {
 /// Keys.
 #[derive(Clone, Debug, Args)]
 pub struct KeysArgs {
-    /// Where they are kept. Give each node offer.key, directory.key, callbacks-*.key
-    /// and its own region's key only.
+    /// Where they are kept. Give each node offer.key, directory.key, callbacks-*.key and its own
+    /// region's keys only: region-REGION.key, evidence-REGION.key.
     #[arg(long)]
     pub dir: PathBuf,
-}
-
-/// A region and where it answers.
-#[derive(Clone, Debug)]
-pub struct RegionUrl {
-    /// Name of the region.
-    pub region: String,
-    /// The origin of its API.
-    pub url: String,
-}
-
-impl std::str::FromStr for RegionUrl {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let (region, url) = text.split_once('=').ok_or("write NAME=URL")?;
-        Ok(Self { region: region.into(), url: url.trim_end_matches('/').into() })
-    }
+    /// Rotate the key of this region, a step at a time: first the next key is made, for every node
+    /// of the region; asked again, it becomes the present one.
+    #[arg(long)]
+    pub rotate: Option<String>,
 }
 
 /// Where a page comes from, as browsers write it in `Origin` (RFC 6454, 6.2).
@@ -475,18 +466,4 @@ impl Cli {
             None => Registry::embedded(),
         }
     }
-}
-
-/// The same regions, some of them answering elsewhere.
-pub fn redirect(registry: Registry, urls: &[RegionUrl]) -> Result<Registry, String> {
-    for RegionUrl { region, .. } in urls {
-        if registry.by_name(region).is_none() {
-            return Err(format!("--region-url names {region}, which is no region"));
-        }
-    }
-    Ok(registry.with_endpoints(|file| {
-        if let Some(other) = urls.iter().find(|other| other.region == file.name) {
-            file.endpoints.api.clone_from(&other.url);
-        }
-    }))
 }

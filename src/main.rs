@@ -10,13 +10,16 @@ use meridian::catalogue::{Catalogue, Schedule};
 use meridian::clock::{Clock, Deadline};
 use meridian::config::{
     Audit, AuditWhat, CatalogueArgs, Cli, Command, Demo, KafkaArgs, KeysArgs, Migrate, NodeArgs,
-    Password, Regions, SandboxArgs, Seats, SeatsAction, Serve, Work, redirect,
+    Password, PeerDoor, Regions, SandboxArgs, Seats, SeatsAction, Serve, Work, redirect,
 };
 use meridian::demo::house::House;
 use meridian::demo::tour::{Seen, tour};
+use meridian::domain::staff::Role;
+use meridian::http::peer::Peering;
+use meridian::http::peer::tls::Files;
 use meridian::node::{Node, NodeConfig, World};
 use meridian::places::PlaceIndex;
-use meridian::privacy::keys::{self, Keys};
+use meridian::privacy::keys::{self, Keys, Rotated};
 use meridian::privacy::rights::journal::Journal;
 use meridian::relay::EventSink;
 use meridian::relay::kafka::{self, Kafka};
@@ -111,10 +114,7 @@ async fn run(cli: Cli) -> Outcome {
         Command::Seats(seats) => run_seats(seats).await,
         Command::Catalogue(catalogue) => run_catalogue(&catalogue),
         Command::Sandbox(sandbox) => run_sandbox(sandbox).await,
-        Command::Keys(KeysArgs { dir }) => {
-            Keys::make(&dir, registry.all()).map_err(text)?;
-            Ok(ExitCode::SUCCESS)
-        }
+        Command::Keys(args) => run_keys(registry, &args),
         Command::Openapi => print_json(&meridian::http::openapi()),
     }
 }
@@ -158,7 +158,7 @@ async fn run_demo(registry: Registry, demo: Demo) -> Outcome {
         _ = &mut interrupted => return Ok(ExitCode::FAILURE),
     };
     if !json {
-        introduce(&house);
+        introduce(&house).await?;
     }
     let seen = tokio::select! {
         seen = tour(&house) => seen,
@@ -183,7 +183,7 @@ async fn run_demo(registry: Registry, demo: Demo) -> Outcome {
     outcome
 }
 
-fn introduce(house: &House) {
+async fn introduce(house: &House) -> Result<(), String> {
     if let Some(postgres) = &house.postgres {
         say(&format!("database   {} (embedded, private socket)", postgres.describe()));
     }
@@ -199,7 +199,15 @@ fn introduce(house: &House) {
         let (ip, port) = (dns.ip(), dns.port());
         say(&format!("  dig @{ip} -p {port} {host}.meridian.example +short +subnet={subnet}"));
     }
+    say("\nLook where everybody's rows are, as whoever looks after the law; a token for today:");
+    for node in &house.nodes {
+        let desk = &node.api.desk;
+        let (_, token) = desk.grant(Role::Compliance, "the demo", 1).await.map_err(text)?;
+        let url = &node.api.region.endpoints.api;
+        say(&format!("  {:<13} {url}/console   {token}", node.api.region.name));
+    }
     say("\nThe tour:");
+    Ok(())
 }
 
 fn recount(seen: &Seen) {
@@ -278,11 +286,12 @@ async fn serve_until_good_bye(
     registry: Registry,
     args: &NodeArgs,
     listener: TcpListener,
-    work: bool,
+    (work, peering): (bool, Option<Peering>),
     drain: Duration,
 ) -> Outcome {
     let (world, config) = world_and_config(registry, args).await?;
-    let node = Node::start(&world, NodeConfig { work, ..config }, listener).await.map_err(text)?;
+    let config = NodeConfig { work, peering, ..config };
+    let node = Node::start(&world, config, listener).await.map_err(text)?;
     tracing::info!(region = %node.api.region, address = %node.address, "the node is ready");
     say(&format!("listening on http://{}", node.address));
     good_bye().await?;
@@ -294,13 +303,24 @@ async fn serve_until_good_bye(
 
 async fn run_serve(registry: Registry, serve: Serve) -> Outcome {
     let listener = listen(serve.listen).await?;
+    let registry = serve.peer.redirect(registry)?;
+    let peering = serve.peer.door().map(peering).transpose()?;
+    let how = (!serve.no_work, peering);
     let drain = Duration::from_secs(serve.drain_seconds);
-    serve_until_good_bye(registry, &serve.node, listener, !serve.no_work, drain).await
+    serve_until_good_bye(registry, &serve.node, listener, how, drain).await
+}
+
+fn peering(door: PeerDoor) -> Result<Peering, String> {
+    let PeerDoor { listen, cert, key, ca } = door;
+    let listener = std::net::TcpListener::bind(listen).map_err(|error| {
+        format!("cannot listen on {listen}: {error}; choose another with --peer-listen")
+    })?;
+    Ok(Peering::new(listener, Files { cert, key, ca }))
 }
 
 async fn run_work(registry: Registry, work: Work) -> Outcome {
     let listener = listen(work.listen).await?;
-    serve_until_good_bye(registry, &work.node, listener, true, Duration::ZERO).await
+    serve_until_good_bye(registry, &work.node, listener, (true, None), Duration::ZERO).await
 }
 
 async fn run_migrate(registry: Registry, migrate: Migrate) -> Outcome {
@@ -357,6 +377,26 @@ fn run_catalogue(args: &CatalogueArgs) -> Outcome {
         "flights_per_day": weekly / 7,
         "synthetic": true,
     }))
+}
+
+fn run_keys(registry: Registry, KeysArgs { dir, rotate }: &KeysArgs) -> Outcome {
+    let Some(name) = rotate else {
+        Keys::make(dir, registry.all()).map_err(text)?;
+        return Ok(ExitCode::SUCCESS);
+    };
+    let region = registry.by_name(name).ok_or_else(|| format!("{name} is no region"))?;
+    say(&match keys::rotate(dir, region).map_err(text)? {
+        Rotated::Made(next) => {
+            format!("{} is made; give it to every node of {region}, then ask again", next.display())
+        }
+        Rotated::Swapped(old) => format!(
+            "the next key of {region} wraps from now on; give every node region-{region}.key and \
+             {}, then run `meridian privacy rewrap --region {region}`; when it fails for nobody, \
+             that file may be destroyed",
+            old.display()
+        ),
+    });
+    Ok(ExitCode::SUCCESS)
 }
 
 async fn run_sandbox(args: SandboxArgs) -> Outcome {

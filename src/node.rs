@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use axum::Router;
 use meridian_regions::{RegionId, Registry};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -12,6 +13,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::catalogue::{Catalogue, Profile, Schedule};
 use crate::clock::{Clock, Deadline};
+use crate::http::forward::Forwarder;
+use crate::http::peer::tls::{Identity, PeerError};
+use crate::http::peer::{Door, Peering};
 use crate::http::serve::HEAD_PATIENCE;
 use crate::http::{self, Api, Rooms};
 use crate::orders::driver::Driver;
@@ -21,6 +25,7 @@ use crate::places::PlaceIndex;
 use crate::privacy::desk::Desk;
 use crate::privacy::evidence::{CHECKPOINT_EVERY, Keeper};
 use crate::privacy::keys::Keys;
+use crate::privacy::ledger::{Ledger, WRITE_EVERY};
 use crate::privacy::rights::Rights;
 use crate::privacy::rights::erasure::{ReapplyError, forgotten};
 use crate::privacy::rights::journal::Journal;
@@ -115,6 +120,10 @@ pub struct NodeConfig {
     pub sink: Option<Arc<dyn EventSink>>,
     /// How old the last checkpoint of the evidence may become.
     pub checkpoint_every: Duration,
+    /// Pause between two writings of the ledger of transfers.
+    pub ledger_every: Duration,
+    /// How it speaks to nodes of other regions, if it does.
+    pub peering: Option<Peering>,
     /// Where erasures are written down beside the database.
     pub journal: Option<Journal>,
     /// Where it dies, for a test.
@@ -141,6 +150,8 @@ impl NodeConfig {
             reach: Reach::World,
             sink: None,
             checkpoint_every: CHECKPOINT_EVERY,
+            ledger_every: WRITE_EVERY,
+            peering: None,
             journal: None,
             crash_at: None,
         }
@@ -156,6 +167,9 @@ pub enum StartError {
     /// The journal of erasures.
     #[error(transparent)]
     Journal(#[from] ReapplyError),
+    /// The certificate or the listener for other regions.
+    #[error(transparent)]
+    Peer(#[from] PeerError),
     /// A backup was restored that remembers people who were erased since.
     #[error(
         "this database knows nothing of {0} erasures that the journal has; before anybody opens \
@@ -184,6 +198,8 @@ pub struct Node {
     stop_serving: CancellationToken,
     stop_working: CancellationToken,
     server: JoinHandle<()>,
+    peers: Option<JoinHandle<()>>,
+    ledger: JoinHandle<()>,
     worker: Option<JoinHandle<()>>,
 }
 
@@ -194,6 +210,7 @@ impl Node {
         config: NodeConfig,
         listener: TcpListener,
     ) -> Result<Self, StartError> {
+        let identity = identity(world, &config)?;
         let store = Store::open(&config.store).await?;
         migrate::check(&store).await?;
         if let Some(journal) = &config.journal {
@@ -216,15 +233,18 @@ impl Node {
         }
         let address = listener.local_addr().expect("a bound listener has an address");
         let (dispatch, handed_over) = Dispatch::channel();
-        let api = api(world, &config, store, dispatch);
+        let api = api(world, &config, store, dispatch, identity.clone());
         let (stop_serving, stop_working) = (CancellationToken::new(), CancellationToken::new());
         let router = http::router(&api, web::pages());
         let server = tokio::spawn(http::serve::serve(
             listener,
-            router,
+            router.clone(),
             config.head_patience,
             stop_serving.clone(),
         ));
+        let peers = peers(&config, identity, &api, router, &stop_serving)?;
+        let (ledger, every) = (api.ledger.clone(), config.ledger_every);
+        let ledger = tokio::spawn(ledger.keep(api.store.clone(), every, stop_working.clone()));
         let worker = config.work.then(|| {
             let callback = format!("{}{PAYMENTS_CALLBACK}", config.callbacks);
             let driver = Driver {
@@ -246,7 +266,7 @@ impl Node {
             };
             tokio::spawn(worker.run(stop_working.clone()))
         });
-        Ok(Self { address, api, stop_serving, stop_working, server, worker })
+        Ok(Self { address, api, stop_serving, stop_working, server, peers, ledger, worker })
     }
 
     /// Answers `draining` to GeoDNS from now on, and goes on serving who is there.
@@ -265,12 +285,40 @@ impl Node {
         self.drain();
         self.stop_serving.cancel();
         let _ = tokio::time::timeout(STOP_PATIENCE, self.server).await;
+        if let Some(peers) = self.peers {
+            let _ = tokio::time::timeout(STOP_PATIENCE, peers).await;
+        }
         self.stop_working.cancel();
+        let _ = tokio::time::timeout(STOP_PATIENCE, self.ledger).await;
         if let Some(worker) = self.worker {
             let _ = tokio::time::timeout(STOP_PATIENCE, worker).await;
         }
         self.api.store.close();
     }
+}
+
+/// What this node shows to nodes of other regions, if it speaks to them.
+fn identity(world: &World, config: &NodeConfig) -> Result<Option<Arc<Identity>>, PeerError> {
+    let load = |peering: &Peering| {
+        let files = peering.files.clone();
+        Identity::load(files, config.region, world.registry).map(Arc::new)
+    };
+    config.peering.as_ref().map(load).transpose()
+}
+
+/// Opens the door for nodes of other regions, if this node speaks to them.
+fn peers(
+    config: &NodeConfig,
+    identity: Option<Arc<Identity>>,
+    api: &Api,
+    router: Router,
+    stop: &CancellationToken,
+) -> Result<Option<JoinHandle<()>>, PeerError> {
+    let (Some(peering), Some(identity)) = (&config.peering, identity) else { return Ok(None) };
+    let listener = peering.listener()?;
+    tokio::spawn(Arc::clone(&identity).follow(peering.look_every, stop.clone()));
+    let door = Door { here: config.region, registry: api.registry, identity, router };
+    Ok(Some(tokio::spawn(door.serve(listener, stop.clone()))))
 }
 
 /// What takes events out of the house.
@@ -293,7 +341,13 @@ fn keeper(api: &Api, config: &NodeConfig) -> Keeper {
     }
 }
 
-fn api(world: &World, config: &NodeConfig, store: Store, dispatch: Dispatch) -> Api {
+fn api(
+    world: &World,
+    config: &NodeConfig,
+    store: Store,
+    dispatch: Dispatch,
+    identity: Option<Arc<Identity>>,
+) -> Api {
     let (registry, keys, region) = (world.registry, config.keys.clone(), config.region);
     let finder = Finder {
         catalogue: Arc::clone(&world.catalogue),
@@ -322,6 +376,8 @@ fn api(world: &World, config: &NodeConfig, store: Store, dispatch: Dispatch) -> 
     Api::new(Rooms {
         rights,
         desk,
+        forwarder: identity.map(|identity| Forwarder::new(region, identity)),
+        ledger: Ledger::new(region),
         region,
         registry,
         store,

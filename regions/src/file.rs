@@ -148,6 +148,10 @@ pub struct Dns {
 pub struct Endpoints {
     /// The origin of its API, without a path.
     pub api: String,
+    /// Where its nodes take what other nodes of the house pass on, over mutual TLS; without it
+    /// nothing is passed on to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peer: Option<String>,
     /// Addresses for A answers.
     pub ipv4: Vec<std::net::Ipv4Addr>,
     /// Addresses for AAAA answers.

@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 
 use crate::change;
-use crate::file::{Host, Jurisdiction, RegionFile};
+use crate::file::{Forwarding, Host, Jurisdiction, RegionFile};
 use crate::place::{Continent, Country};
 use crate::rules::{Broken, Draft, Rule, check};
 
@@ -200,6 +200,16 @@ impl Registry {
     /// The law over a region.
     pub fn jurisdiction(&self, region: RegionId) -> &'static Jurisdiction {
         self.0.jurisdictions.get(&region.0.jurisdiction).expect("the rules know each jurisdiction")
+    }
+
+    /// Whether a node that personal data reached in one region may pass it on to its home in
+    /// another: the law of the home decides.
+    pub fn forwards(&self, from: RegionId, home: RegionId) -> bool {
+        from != home
+            && match self.jurisdiction(home).forwarding {
+                Forwarding::None => false,
+                Forwarding::Within => from.jurisdiction == home.jurisdiction,
+            }
     }
 
     /// The laws by their code.

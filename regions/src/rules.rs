@@ -69,6 +69,7 @@ pub(crate) fn check(draft: &Draft) -> Vec<Rule> {
     checker.fallbacks();
     checker.steering();
     checker.networks();
+    checker.peers();
     checker.hosts();
     checker.claims();
     checker.homes();
@@ -271,6 +272,28 @@ impl Checker<'_> {
         }
     }
 
+    /// What nodes pass on goes over TLS, to nodes of one region only.
+    fn peers(&mut self) {
+        let regions = &self.draft.regions;
+        let mut advice = Vec::new();
+        for (at, region) in regions.iter().enumerate() {
+            let Some(peer) = &region.endpoints.peer else { continue };
+            let file = format!("{}.json", region.name);
+            if !is_peer_origin(peer) {
+                let sentence = format!("peer {peer} is no https:// origin in small letters");
+                advice.push((file.clone(), sentence + "; write a name, a port, no path"));
+            }
+            let before = regions[..at].iter();
+            for other in before.filter(|other| other.endpoints.peer.as_ref() == Some(peer)) {
+                let sentence = format!("peer {peer} is that of {}; each region", other.name);
+                advice.push((file.clone(), sentence + " has its own"));
+            }
+        }
+        for (file, sentence) in advice {
+            self.say(file, sentence);
+        }
+    }
+
     fn fallbacks(&mut self) {
         for region in &self.draft.regions {
             for name in &region.dns.fallbacks {
@@ -339,6 +362,18 @@ impl Checker<'_> {
             self.say("*.json", advice);
         }
     }
+}
+
+/// Whether this is `https://`, a name, and perhaps a port.
+fn is_peer_origin(peer: &str) -> bool {
+    let Some(authority) = peer.strip_prefix("https://") else { return false };
+    let (host, port) = match authority.split_once(':') {
+        Some((host, port)) => (host, Some(port)),
+        None => (authority, None),
+    };
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || ".-".contains(c);
+    let number = |port: &str| (1..=5).contains(&port.len()) && port.parse::<u32>().is_ok();
+    !host.is_empty() && host.chars().all(plain) && port.is_none_or(number)
 }
 
 fn names<'a>(regions: impl Iterator<Item = &'a RegionFile>) -> Vec<String> {

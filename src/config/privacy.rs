@@ -36,6 +36,15 @@ pub enum Switch {
     Off,
 }
 
+/// How records of processing are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum RecordsFormat {
+    /// One document.
+    Json,
+    /// A table.
+    Csv,
+}
+
 /// What to do about somebody's rights.
 #[derive(Clone, Debug, Subcommand)]
 pub enum PrivacyAction {
@@ -81,6 +90,48 @@ pub enum PrivacyAction {
         /// on or off.
         #[arg(long, value_enum, default_value_t = Switch::On)]
         switch: Switch,
+    },
+    /// Records of processing, Art. 30(1) GDPR.
+    Records {
+        /// How they are written.
+        #[arg(long, value_enum, default_value_t = RecordsFormat::Json)]
+        format: RecordsFormat,
+        /// Another data map than the built-in one.
+        #[arg(long)]
+        map: Option<PathBuf>,
+    },
+    /// The data map as a dataset of Fides; JSON, which is YAML.
+    Fides {
+        /// Another data map than the built-in one.
+        #[arg(long)]
+        map: Option<PathBuf>,
+    },
+    /// Check a data map. Exit code 0 sound, 2 it has faults, which are listed.
+    Map {
+        /// The file.
+        check: PathBuf,
+    },
+    /// What the sweeper deletes, and how old the oldest row of each table is. Exit code 2 when
+    /// something is overdue by more than a day.
+    Retention {
+        /// Which database.
+        #[command(flatten)]
+        database: Database,
+        /// Answer as JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Wrap every data key of a region anew under its present key. May be ended and begun again.
+    Rewrap {
+        /// The region.
+        #[arg(long, env = "MERIDIAN_REGION")]
+        region: String,
+        /// Directory with the region's keys, the old ones, too.
+        #[arg(long, env = "MERIDIAN_KEYS")]
+        keys: PathBuf,
+        /// Which database.
+        #[command(flatten)]
+        database: Database,
     },
     /// Forget again whom a restored backup brought back; before any node opens it.
     Reapply {

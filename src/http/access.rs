@@ -10,8 +10,12 @@ use meridian_regions::{Home, RegionId, Registry};
 
 use super::Api;
 use super::auth;
-use super::problem::{Code, Problem};
+use super::declared;
+use super::forward::{Failed, Forwarder, PASSED_ON};
+use super::peer::PassedOn;
+use super::problem::{Code, Problem, SentHome};
 use crate::domain::ids::claimed_home;
+use crate::privacy::ledger::Transfer;
 
 /// Declares the country of residence at sign-up.
 pub const RESIDENCE_COUNTRY: &str = "residence-country";
@@ -140,7 +144,7 @@ fn access(method: &Method, path: &str) -> Access {
         .map_or(Access::Public, |(_, _, access)| *access)
 }
 
-/// The layer: reads the head of a request only, and lets it pass, or sends it home.
+/// The layer: reads the head of a request only, and lets it pass, passes it on, or sends it home.
 pub async fn send_home(
     State(api): State<Api>,
     path: MatchedPath,
@@ -148,29 +152,81 @@ pub async fn send_home(
     next: Next,
 ) -> Response {
     let access = access(request.method(), path.as_str());
-    let home = match home(&api.registry, access, request.headers()) {
-        Ok(Some(home)) if home != api.region => home,
-        Ok(_) => return next.run(request).await,
-        Err(problem) => return problem.into_response(),
-    };
-    match moved_home(&api, access, request.headers()).await {
-        Ok(Some(now)) if now == api.region => next.run(request).await,
-        Ok(now) => misdirected(now.unwrap_or(home)).into_response(),
+    let response = match elsewhere(&api, access, request.headers()).await {
+        Ok(None) => next.run(request).await,
+        Ok(Some(home)) => away(&api, path.as_str(), home, request).await,
         Err(problem) => problem.into_response(),
+    };
+    // Who moved away is seen later only, when the session is not here; every way ends here.
+    if let Some(SentHome(home)) = response.extensions().get() {
+        api.ledger.count(Transfer::Refused, path.as_str(), *home);
     }
+    response
 }
 
-/// A token names the home that it was opened in; its traveller may have moved since. The table that
-/// knows is GLOBAL, so this asks nobody outside this region.
-async fn moved_home(
+/// The home of what a request is about, if that is another region.
+async fn elsewhere(
     api: &Api,
     access: Access,
     headers: &HeaderMap,
 ) -> Result<Option<RegionId>, Problem> {
-    match auth::token(headers).filter(|_| access == Access::Traveller) {
-        Some(token) => Ok(api.travellers.moved_to(&token.text).await?),
-        None => Ok(None),
+    let Some(told) = home(&api.registry, access, headers)? else { return Ok(None) };
+    let declared = declared::beside(&api.registry, access, headers)?;
+    let agrees = |home: RegionId| declared.is_none_or(|it| it == home);
+    // A token names the home that it was opened in; its traveller may have moved since. The table
+    // that knows is GLOBAL, so this asks nobody outside this region.
+    let now = match auth::token(headers).filter(|_| access == Access::Traveller) {
+        Some(token) if told != api.region || !agrees(told) => {
+            api.travellers.moved_to(&token.text).await?.unwrap_or(told)
+        }
+        _ => told,
+    };
+    if !agrees(told) && !agrees(now) {
+        return Err(declared::contradiction("Meridian-Home is not where this data is at home"));
     }
+    Ok(Some(now).filter(|home| *home != api.region))
+}
+
+/// Passes a request on, where the law of its home and this node's configuration allow that, or
+/// tells its sender the way.
+async fn away(api: &Api, route: &str, home: RegionId, request: Request<Body>) -> Response {
+    let Some(forwarder) = forwarder(api, home, &request) else {
+        return misdirected(home).into_response();
+    };
+    let passed = forwarder.pass(home, request).await;
+    let outcome = match &passed {
+        Ok(_) => "answered",
+        Err(Failed::Untouched) => "untouched",
+        Err(Failed::Unknown) => "unknown",
+        Err(Failed::TooLarge) => "too_large",
+    };
+    let labels = [("home", home.name.clone()), ("outcome", outcome.to_owned())];
+    metrics::counter!("meridian_residence_forwarded_total", &labels).increment(1);
+    if let Err(Failed::Untouched) = passed {
+        return misdirected(home).into_response();
+    }
+    api.ledger.count(Transfer::Forwarded, route, home);
+    match passed {
+        Ok(response) => response,
+        Err(Failed::TooLarge) => Problem::body_too_large().into_response(),
+        Err(_) => {
+            let detail = format!(
+                "it was passed on to {home}, and whether it was done is not known; send it again, \
+                 here or to {}, with the same Idempotency-Key, which cannot do it twice",
+                home.endpoints.api
+            );
+            Problem::new(Code::Unavailable, detail).charged("unknown").into_response()
+        }
+    }
+}
+
+/// Who passes a request on, if it may be: under the law of its home, and once.
+fn forwarder<'a>(api: &'a Api, home: RegionId, request: &Request<Body>) -> Option<&'a Forwarder> {
+    let once = request.extensions().get::<PassedOn>().is_none()
+        && !request.headers().contains_key(PASSED_ON);
+    let may = api.registry.forwards(api.region, home) && home.state.holds_rows();
+    let reachable = home.endpoints.peer.is_some();
+    api.forwarder.as_ref().filter(|_| once && may && reachable)
 }
 
 /// What is told to whoever asks for data that is at home elsewhere; it is counted here alone.
@@ -190,6 +246,10 @@ fn home(
     access: Access,
     headers: &HeaderMap,
 ) -> Result<Option<RegionId>, Problem> {
+    if matches!(access, Access::Public | Access::Supplier) {
+        return Ok(None);
+    }
+    declared::once(headers)?;
     match access {
         Access::Public | Access::Supplier => Ok(None),
         Access::HomeOfCountry => {

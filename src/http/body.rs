@@ -32,10 +32,9 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Strict<T> {
             let detail = "send the body as JSON, with Content-Type: application/json";
             return Err(Problem::new(Code::UnsupportedMediaType, detail));
         }
-        let bytes = to_bytes(request.into_body(), BODY_BYTES_MAX).await.map_err(|_| {
-            let detail = "a body has at most 65,536 bytes and must arrive completely";
-            Problem::new(Code::BodyTooLarge, detail)
-        })?;
+        let bytes = to_bytes(request.into_body(), BODY_BYTES_MAX)
+            .await
+            .map_err(|_| Problem::body_too_large())?;
         let raw: Value = serde_json::from_slice(&bytes).map_err(|error| {
             let (line, column) = (error.line(), error.column());
             let detail = format!("the body is no JSON at line {line}, column {column}");

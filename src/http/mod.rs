@@ -8,11 +8,14 @@ pub mod body;
 pub mod callbacks;
 pub mod compliance;
 pub mod condition;
+mod declared;
+pub mod forward;
 pub mod health;
 pub mod layers;
 pub mod offers;
 pub mod orders;
 pub mod payments;
+pub mod peer;
 pub mod places;
 pub mod privacy;
 pub mod problem;
@@ -45,12 +48,14 @@ use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use self::forward::Forwarder;
 use self::problem::Problem;
 use crate::domain::ids::{Kind, PersonalId};
 use crate::orders::Orders;
 use crate::orders::quoting::Quotes;
 use crate::places::PlaceIndex;
 use crate::privacy::desk::Desk;
+use crate::privacy::ledger::Ledger;
 use crate::privacy::rights::Rights;
 use crate::search::Finder;
 use crate::store::Store;
@@ -90,6 +95,10 @@ pub struct Rooms {
     pub orders: Orders,
     /// What cancelling and changing them would cost.
     pub quotes: Quotes,
+    /// Passes such requests on, where this node is set up for it.
+    pub forwarder: Option<Forwarder>,
+    /// Counts requests that reached the wrong region.
+    pub ledger: Ledger,
     /// Webhooks of travellers at home here.
     pub webhooks: Webhooks,
     /// Set while the node says good-bye: ready no more, still answering.

@@ -27,6 +27,8 @@ pub enum Code {
     ValidationFailed,
     /// A header that decides where data goes is missing.
     HeaderMissing,
+    /// Headers say that the data is at home in different places.
+    DeclarationsContradict,
     /// The Idempotency-Key header is missing.
     IdempotencyKeyMissing,
     /// The Idempotency-Key header cannot be read.
@@ -105,6 +107,7 @@ impl Code {
         Self::Malformed,
         Self::ValidationFailed,
         Self::HeaderMissing,
+        Self::DeclarationsContradict,
         Self::IdempotencyKeyMissing,
         Self::IdempotencyKeyInvalid,
         Self::Unauthenticated,
@@ -147,6 +150,9 @@ impl Code {
         match self {
             Self::Malformed => (400, "malformed", "The request cannot be read"),
             Self::HeaderMissing => (400, "header_missing", "A header is missing"),
+            Self::DeclarationsContradict => {
+                (400, "declarations_contradict", "Headers contradict each other")
+            }
             Self::IdempotencyKeyMissing => {
                 (400, "idempotency_key_missing", "The Idempotency-Key header is missing")
             }
@@ -223,6 +229,10 @@ pub struct FieldError {
     /// What would make sense.
     pub detail: String,
 }
+
+/// Marks an answer that tells the way home.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct SentHome(pub(super) RegionId);
 
 /// Problem details (RFC 9457).
 #[derive(Debug, Serialize, ToSchema)]
@@ -328,6 +338,12 @@ impl Problem {
         )
     }
 
+    /// A body that nobody reads to its end.
+    pub fn body_too_large() -> Self {
+        let detail = "a body has at most 65,536 bytes and must arrive completely";
+        Self::new(Code::BodyTooLarge, detail)
+    }
+
     /// Nothing there, or not theirs.
     pub fn not_found() -> Self {
         Self::new(Code::NotFound, "check the id; what is not yours looks as if it did not exist")
@@ -371,12 +387,16 @@ impl IntoResponse for Problem {
         if let Some(location) = self.location.and_then(|text| HeaderValue::from_str(&text).ok()) {
             headers.insert(LOCATION, location);
         }
+        if let Some(home) = self.home {
+            response.extensions_mut().insert(SentHome(home));
+        }
+        let headers = response.headers_mut();
         match self.code {
             Code::Unavailable | Code::ProviderUnavailable | Code::IdempotencyInFlight => {
                 headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
             }
             // The body that was not read is still on its way; this connection is of no more use.
-            Code::Misdirected | Code::BodyTooLarge => {
+            Code::Misdirected | Code::BodyTooLarge | Code::DeclarationsContradict => {
                 headers.insert(CONNECTION, HeaderValue::from_static("close"));
             }
             Code::Unauthenticated | Code::WrongCredentials => {

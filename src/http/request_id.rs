@@ -11,6 +11,9 @@ pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Shortest and longest id that is taken from a client.
 const BYTES: std::ops::RangeInclusive<usize> = 8..=64;
 
+/// What ids begin with that are made here; a node that passes a request on sends one.
+const OWN: &str = "req-";
+
 tokio::task_local! {
     static CURRENT: RequestId;
 }
@@ -28,10 +31,15 @@ impl RequestId {
     /// The client's own, if it is one that may stand in a log, or a new one.
     pub fn of(headers: &HeaderMap) -> Self {
         let plain = |text: &&str| {
-            BYTES.contains(&text.len()) && text.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-')
+            BYTES.contains(&text.len())
+                && text
+                    .strip_prefix(OWN)
+                    .unwrap_or(text)
+                    .bytes()
+                    .all(|b| b.is_ascii_hexdigit() || b == b'-')
         };
         let given = headers.get(REQUEST_ID).and_then(|value| value.to_str().ok()).filter(plain);
-        let new = || format!("req-{}", to_hex(&unlike::<16>()));
+        let new = || format!("{OWN}{}", to_hex(&unlike::<16>()));
         Self(given.map_or_else(new, str::to_owned))
     }
 

@@ -7,13 +7,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use http::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
+
+use super::peer::PassedOn;
 
 /// Longest that the head of a request may take to arrive, and that a kept connection may be idle;
 /// longer than the 60 seconds after which load balancers give an idle connection up.
@@ -23,7 +29,7 @@ const CONNECTIONS_MAX: usize = 10_000;
 /// Largest head of a request, and the unit of reading.
 const HEAD_BYTES_MAX: usize = 64 * 1024;
 /// Pause after the system refused a connection, as when descriptors have run out.
-const REFUSED_PAUSE: Duration = Duration::from_millis(100);
+pub(super) const REFUSED_PAUSE: Duration = Duration::from_millis(100);
 
 /// Answers on a listener until told to stop, then until every request under way is answered. From
 /// the stop on nobody gets a connection any more, so that a client goes on to the next node.
@@ -44,7 +50,10 @@ pub async fn serve(
         };
         match accepted {
             Ok((stream, _)) => {
-                let answering = connection(&connections, stream, router.clone(), head_patience);
+                // Answers are small and whole; waiting to fill a packet would only delay them.
+                let _ = stream.set_nodelay(true);
+                let watcher = connections.watcher();
+                let answering = connection(watcher, stream, router.clone(), head_patience, None);
                 spawn(answering, permit);
             }
             Err(error) => {
@@ -55,7 +64,8 @@ pub async fn serve(
     }
     for stream in queued(listener) {
         let Ok(permit) = Arc::clone(&room).try_acquire_owned() else { break };
-        spawn(connection(&connections, stream, router.clone(), head_patience), permit);
+        let watcher = connections.watcher();
+        spawn(connection(watcher, stream, router.clone(), head_patience, None), permit);
     }
     connections.shutdown().await;
 }
@@ -79,20 +89,30 @@ fn queued(listener: TcpListener) -> Vec<TcpStream> {
     streams
 }
 
-fn connection(
-    connections: &GracefulShutdown,
-    stream: TcpStream,
+/// Answers what comes over one connection; each request is marked if a peer passed it on.
+pub(super) fn connection<S>(
+    watcher: Watcher,
+    stream: S,
     router: Router,
     head_patience: Duration,
-) -> impl Future<Output = ()> + Send + use<> {
-    // Answers are small and whole; waiting to fill a packet would only delay them.
-    let _ = stream.set_nodelay(true);
+    from: Option<PassedOn>,
+) -> impl Future<Output = ()> + Send + use<S>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let routes = TowerToHyperService::new(router);
+    let answer = service_fn(move |mut request: Request<Incoming>| {
+        if let Some(from) = from {
+            request.extensions_mut().insert(from);
+        }
+        routes.call(request)
+    });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(head_patience)
         .max_buf_size(HEAD_BYTES_MAX)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
-    let watched = connections.watch(connection);
+        .serve_connection(TokioIo::new(stream), answer);
+    let watched = watcher.watch(connection);
     async move {
         // What ends a connection early is the client's business: it hung up, or was too slow.
         let _ = watched.await;

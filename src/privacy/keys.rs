@@ -11,14 +11,16 @@
 use std::fs;
 use std::io::Write;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use hmac::{Hmac, Mac};
 use meridian_evidence::signing::Signer;
 use meridian_regions::{RegionId, Registry};
 use sha2::Sha256;
+use zeroize::Zeroizing;
 
-use super::seal::{PublicKey, RegionKey};
+use super::seal::{FileKeys, PublicKey, RegionKey};
 use crate::domain::ids::TravellerId;
 use crate::domain::offer::OfferKey;
 use crate::domain::signed_message::Secret;
@@ -27,6 +29,8 @@ use crate::suppliers::CallbackSecrets;
 
 /// Bytes of every key.
 const KEY_BYTES: usize = 32;
+/// What a key is called that is to be the present one.
+const NEXT: &str = "next";
 /// What the payment provider signs its callbacks with.
 const CALLBACKS_PAYMENTS: &str = "callbacks-payments.key";
 /// What the airlines sign theirs with.
@@ -192,8 +196,64 @@ fn public_keys(dir: &Path, registry: Registry, own: RegionId) -> Result<Vec<Publ
     Ok(keys)
 }
 
+/// A region's keys: the one that wraps, the next one, and those that were before it.
 fn region_key(dir: &Path, region: RegionId) -> Result<RegionKey, KeyError> {
-    Ok(RegionKey::new(region, read(&dir.join(format!("region-{region}.key")))?))
+    let present = Zeroizing::new(read(&dir.join(format!("region-{region}.key")))?);
+    let mut others = Vec::new();
+    for path in other_keys(dir, region)? {
+        others.push(Zeroizing::new(read(&path)?));
+    }
+    let keys = FileKeys::new(region, &present, &others);
+    Ok(RegionKey::of(region, Arc::new(keys)))
+}
+
+/// The files of a region's keys that only open: `region-<name>.next.key`, `region-<name>.<n>.key`.
+fn other_keys(dir: &Path, region: RegionId) -> Result<Vec<PathBuf>, KeyError> {
+    let begin = format!("region-{region}.");
+    let mut found = Vec::new();
+    for entry in fs::read_dir(dir).map_err(|error| failed("reading", dir, &error))? {
+        let path = entry.map_err(|error| failed("reading", dir, &error))?.path();
+        let name = path.file_name().map(|it| it.to_string_lossy().into_owned());
+        let number = name.as_deref().and_then(|it| it.strip_prefix(&begin)?.strip_suffix(".key"));
+        let other = number.is_some_and(|it| it == NEXT || it.parse::<u32>().is_ok());
+        if other {
+            found.push(path);
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// What a rotation did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Rotated {
+    /// The next key was made; nodes must have it before it wraps anything.
+    Made(PathBuf),
+    /// The next key wraps from now on; the old one still opens, from this file.
+    Swapped(PathBuf),
+}
+
+/// Rotates a region's key, a step at a time: first the next key is made, and when every node has it
+/// this is asked again and it takes the place of the present one.
+pub fn rotate(dir: &Path, region: RegionId) -> Result<Rotated, KeyError> {
+    let present = dir.join(format!("region-{region}.key"));
+    read(&present)?;
+    let next = dir.join(format!("region-{region}.{NEXT}.key"));
+    if !next.exists() {
+        write(&next, &random()?)?;
+        return Ok(Rotated::Made(next));
+    }
+    let public = RegionKey::new(region, read(&next)?).public().to_bytes();
+    let number = other_keys(dir, region)?.len();
+    let old = dir.join(format!("region-{region}.{number}.key"));
+    // The old one gets a second name before it loses the first: at no moment is it gone.
+    fs::hard_link(&present, &old).map_err(|error| failed("keeping", &old, &error))?;
+    fs::rename(&next, &present).map_err(|error| failed("replacing", &present, &error))?;
+    let path = dir.join(format!("region-{region}.pub"));
+    let unfinished = dir.join(format!("region-{region}.pub.unfinished"));
+    let written = fs::write(&unfinished, public).and_then(|()| fs::rename(&unfinished, &path));
+    written.map_err(|error| failed("replacing", &path, &error))?;
+    Ok(Rotated::Swapped(old))
 }
 
 fn failed(what: &str, path: &Path, error: &std::io::Error) -> KeyError {

@@ -5,5 +5,8 @@ pub mod audit;
 pub mod desk;
 pub mod evidence;
 pub mod keys;
+pub mod ledger;
+pub mod records;
 pub mod rights;
+pub mod rotation;
 pub mod seal;

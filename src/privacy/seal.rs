@@ -7,6 +7,8 @@
 //! key (HPKE, RFC 9180: X25519, HKDF-SHA256, ChaCha20-Poly1305), so that no place ever holds the
 //! keys of two regions.
 
+use std::sync::Arc;
+
 use aes_gcm_siv::aead::{Aead, KeyInit, Payload};
 use aes_gcm_siv::{Aes256GcmSiv, Nonce};
 use hmac::{Hmac, Mac};
@@ -45,13 +47,36 @@ const SUBJECT_BYTES: usize = 16;
 #[error("a sealed value did not open; the region's key is not the one it was sealed under")]
 pub struct Broken;
 
+/// Wraps and opens data keys: the one place that needs the keys of a region. The files of
+/// [`FileKeys`] are the usual one; a key management service is another.
+pub trait KeyService: Send + Sync {
+    /// Wraps a data key for a place, under the present key.
+    fn wrap(&self, place: &str, key: &[u8; KEY_BYTES]) -> Vec<u8>;
+    /// Opens a data key that was wrapped for a place, under the present key or an older one.
+    fn unwrap(&self, place: &str, wrapped: &[u8]) -> Result<Zeroizing<Vec<u8>>, Broken>;
+    /// Whether a data key was wrapped for a place under the present key.
+    fn is_present(&self, place: &str, wrapped: &[u8]) -> bool;
+    /// What other regions may know of the present key.
+    fn public(&self) -> &PublicKey;
+}
+
+/// A region's keys from files: one that wraps, and others that still open.
+pub struct FileKeys {
+    present: OneKey,
+    others: Vec<OneKey>,
+}
+
+struct OneKey {
+    cipher: Aes256GcmSiv,
+    private: <X25519HkdfSha256 as Kem>::PrivateKey,
+    public: PublicKey,
+}
+
 /// The key of a region.
 #[derive(Clone)]
 pub struct RegionKey {
     region: RegionId,
-    cipher: Aes256GcmSiv,
-    private: <X25519HkdfSha256 as Kem>::PrivateKey,
-    public: PublicKey,
+    service: Arc<dyn KeyService>,
 }
 
 /// What other regions may know of a region's key: enough to hand a traveller over to it.
@@ -89,12 +114,74 @@ pub struct Place {
     pub row: Uuid,
 }
 
+impl OneKey {
+    fn new(region: RegionId, bytes: &Zeroizing<[u8; KEY_BYTES]>) -> Self {
+        let (private, key) = X25519HkdfSha256::derive_keypair(bytes.as_ref());
+        let public = PublicKey { region, key };
+        Self { cipher: Aes256GcmSiv::new(bytes.as_ref().into()), private, public }
+    }
+
+    fn open(&self, place: &str, wrapped: &[u8]) -> Result<Zeroizing<Vec<u8>>, Broken> {
+        if wrapped.len() != HANDED_OVER_BYTES {
+            return open(&self.cipher, wrapped, place);
+        }
+        let (encapped, sealed) = wrapped.split_at(PUBLIC_BYTES);
+        let encapped = <X25519HkdfSha256 as Kem>::EncappedKey::from_bytes(encapped);
+        single_shot_open::<ChaCha20Poly1305, HkdfSha256, X25519HkdfSha256>(
+            &OpModeR::Base,
+            &self.private,
+            &encapped.map_err(|_| Broken)?,
+            HANDOVER,
+            sealed,
+            place.as_bytes(),
+        )
+        .map(Zeroizing::new)
+        .map_err(|_| Broken)
+    }
+}
+
+impl FileKeys {
+    /// The present key of a region, and others that still open what they wrapped.
+    pub fn new(
+        region: RegionId,
+        present: &Zeroizing<[u8; KEY_BYTES]>,
+        others: &[Zeroizing<[u8; KEY_BYTES]>],
+    ) -> Self {
+        let others = others.iter().map(|bytes| OneKey::new(region, bytes)).collect();
+        Self { present: OneKey::new(region, present), others }
+    }
+}
+
+impl KeyService for FileKeys {
+    fn wrap(&self, place: &str, key: &[u8; KEY_BYTES]) -> Vec<u8> {
+        seal(&self.present.cipher, key, place)
+    }
+
+    fn unwrap(&self, place: &str, wrapped: &[u8]) -> Result<Zeroizing<Vec<u8>>, Broken> {
+        // A wrapped key is authentic under one key only, so trying tells which one it was.
+        let mut all = std::iter::once(&self.present).chain(&self.others);
+        all.find_map(|key| key.open(place, wrapped).ok()).ok_or(Broken)
+    }
+
+    fn is_present(&self, place: &str, wrapped: &[u8]) -> bool {
+        wrapped.len() != HANDED_OVER_BYTES && self.present.open(place, wrapped).is_ok()
+    }
+
+    fn public(&self) -> &PublicKey {
+        &self.present.public
+    }
+}
+
 impl RegionKey {
     /// A key from its bytes.
     pub fn new(region: RegionId, bytes: [u8; KEY_BYTES]) -> Self {
-        let (private, key) = X25519HkdfSha256::derive_keypair(&bytes);
-        let public = PublicKey { region, key };
-        Self { region, cipher: Aes256GcmSiv::new(&bytes.into()), private, public }
+        let keys = FileKeys::new(region, &Zeroizing::new(bytes), &[]);
+        Self::of(region, Arc::new(keys))
+    }
+
+    /// A key that a service keeps.
+    pub fn of(region: RegionId, service: Arc<dyn KeyService>) -> Self {
+        Self { region, service }
     }
 
     /// The region that it belongs to.
@@ -104,14 +191,14 @@ impl RegionKey {
 
     /// What other regions may know of it.
     pub fn public(&self) -> &PublicKey {
-        &self.public
+        self.service.public()
     }
 
     /// A new traveller's key, and its wrapped form for the database.
     pub fn make_data_key(&self, traveller: Uuid) -> (DataKey, Vec<u8>) {
         let mut bytes = Zeroizing::new([0_u8; KEY_BYTES]);
         getrandom::fill(bytes.as_mut()).expect("the system gives randomness");
-        let wrapped = seal(&self.cipher, bytes.as_ref(), &wrapping(self.region, traveller));
+        let wrapped = self.service.wrap(&wrapping(self.region, traveller), &bytes);
         (data_key(self.region, &bytes), wrapped)
     }
 
@@ -119,6 +206,16 @@ impl RegionKey {
     pub fn unwrap_data_key(&self, traveller: Uuid, wrapped: &[u8]) -> Result<DataKey, Broken> {
         let bytes = self.unwrap(traveller, wrapped)?;
         Ok(data_key(self.region, as_key(&bytes)?))
+    }
+
+    /// A traveller's key wrapped anew under the present key; `None` when it is already.
+    pub fn rewrap(&self, traveller: Uuid, wrapped: &[u8]) -> Result<Option<Vec<u8>>, Broken> {
+        let place = wrapping(self.region, traveller);
+        if self.service.is_present(&place, wrapped) {
+            return Ok(None);
+        }
+        let bytes = self.service.unwrap(&place, wrapped)?;
+        Ok(Some(self.service.wrap(&place, as_key(&bytes)?)))
     }
 
     /// A traveller's key for another home: the same key, sealed to that home and to no other.
@@ -147,22 +244,7 @@ impl RegionKey {
     }
 
     fn unwrap(&self, traveller: Uuid, wrapped: &[u8]) -> Result<Zeroizing<Vec<u8>>, Broken> {
-        let place = wrapping(self.region, traveller);
-        if wrapped.len() != HANDED_OVER_BYTES {
-            return open(&self.cipher, wrapped, &place);
-        }
-        let (encapped, sealed) = wrapped.split_at(PUBLIC_BYTES);
-        let encapped = <X25519HkdfSha256 as Kem>::EncappedKey::from_bytes(encapped);
-        single_shot_open::<ChaCha20Poly1305, HkdfSha256, X25519HkdfSha256>(
-            &OpModeR::Base,
-            &self.private,
-            &encapped.map_err(|_| Broken)?,
-            HANDOVER,
-            sealed,
-            place.as_bytes(),
-        )
-        .map(Zeroizing::new)
-        .map_err(|_| Broken)
+        self.service.unwrap(&wrapping(self.region, traveller), wrapped)
     }
 }
 
@@ -297,6 +379,32 @@ mod tests {
         let other = RegionKey::new(region("us-east"), [1; 32]);
         assert!(other.unwrap_data_key(traveller, &wrapped).is_err());
         assert!(again.open(place, &sealed[..11]).is_err());
+    }
+
+    #[test]
+    fn a_new_key_wraps_and_the_old_one_still_opens_until_it_is_taken_away() {
+        let registry = Registry::embedded().expect("embedded regions");
+        let home = registry.by_name("eu-central").expect("a shipped region");
+        let bytes = |byte| Zeroizing::new([byte; KEY_BYTES]);
+        let (old, traveller) = (RegionKey::new(home, [1; 32]), Uuid::from_u128(1));
+        let (_, wrapped) = old.make_data_key(traveller);
+        let both = FileKeys::new(home, &bytes(2), &[bytes(1)]);
+        let both = RegionKey::of(home, Arc::new(both));
+        assert!(both.unwrap_data_key(traveller, &wrapped).is_ok());
+        let anew =
+            both.rewrap(traveller, &wrapped).expect("it opens").expect("it was the old one's");
+        assert!(both.rewrap(traveller, &anew).expect("it opens").is_none(), "once is enough");
+        assert!(old.unwrap_data_key(traveller, &anew).is_err());
+        let new = RegionKey::new(home, [2; 32]);
+        assert!(new.unwrap_data_key(traveller, &anew).is_ok());
+        assert!(new.unwrap_data_key(traveller, &wrapped).is_err());
+        // What another region handed over is wrapped as the region's own.
+        let other = RegionKey::new(registry.by_name("eu-west").expect("shipped"), [3; 32]);
+        let (_, theirs) = other.make_data_key(traveller);
+        let over = other.hand_over(traveller, &theirs, both.public()).expect("its own key");
+        let own =
+            both.rewrap(traveller, &over.wrapped).expect("sealed to it").expect("not its own");
+        assert!(new.unwrap_data_key(traveller, &own).is_ok());
     }
 
     #[test]

@@ -32,11 +32,6 @@ impl Tx {
         let params: &Params<'_> = &[&home.locality, &id, &violations, body];
         self.run(&sql::locality::verdict_put, params).await.map(drop)
     }
-
-    /// Forgets looks of long ago.
-    pub async fn verdict_purge(&self, home: RegionId) -> Result<u64, Error> {
-        self.run(&sql::locality::verdict_purge, &[&home.locality]).await
-    }
 }
 
 impl Reader<'_> {

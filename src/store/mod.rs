@@ -24,6 +24,7 @@ pub mod read;
 pub mod regions;
 pub mod relay;
 pub mod release;
+pub mod retention;
 pub mod saga;
 pub mod sql;
 pub mod staff;

@@ -297,6 +297,17 @@ impl Tx {
         Ok(self.one(&sql::privacy::orders_unfinished, params).await?.get("orders"))
     }
 
+    /// Wraps a data key anew; `false` when it is another by now.
+    pub async fn data_key_rewrap(
+        &self,
+        traveller: TravellerId,
+        old: &[u8],
+        anew: &[u8],
+    ) -> Result<bool, Error> {
+        let params: &Params<'_> = &[&traveller.home().locality, &traveller.uuid(), &old, &anew];
+        Ok(self.run(&sql::privacy::data_key_rewrap, params).await? == 1)
+    }
+
     /// Destroys the data key and everything that was only kept for the traveller.
     pub async fn traveller_shred(
         &self,

@@ -136,10 +136,11 @@ queries! {
         traveller_hold, processing_set, traveller_close, traveller_shred, traveller_rectify,
         directory_delete, moved_sessions_delete, sessions_delete, sessions_delete_others,
         endpoints_delete, keys_delete, orders_unfinished, passengers_delete, orders_strip,
-        tombstone_put, tombstones, travellers_after,
+        tombstone_put, tombstones, travellers_after, data_key_rewrap,
     }
     staff { grant_put, grant_get, grant_list, grant_delete, grants_forget }
-    locality { verdict_put, verdict_last, verdict_purge, verdicts_forget }
+    locality { verdict_put, verdict_last, verdicts_forget }
+    retention { orders_forget, travellers_forget }
     evidence {
         intake_put, intake_next, intake_drop, intake_rehome, chain_head, chain_put, chains,
         checkpoint_last, checkpoint_put, checkpoints, evidence_age, hashes_since, records_page,
@@ -182,6 +183,14 @@ pub static CLUSTER_REGIONS_COCKROACH: Query = query!(lifecycle, "cluster_regions
 pub static PRIMARY_REGION_COCKROACH: Query = query!(lifecycle, "primary_region.cockroach");
 /// Rows of a table by region.
 pub static ROWS_PER_REGION: TableQuery = TableQuery(query!(audit, "rows_per_region"));
+/// Rows of a table whose time is over.
+pub static SWEEP_AGED: TableQuery = TableQuery(query!(retention, "sweep_aged"));
+/// Rows of a table of all regions whose time is over.
+pub static SWEEP_AGED_GLOBAL: TableQuery = TableQuery(query!(retention, "sweep_aged_global"));
+/// How long the oldest row of a table has been there.
+pub static OLDEST: TableQuery = TableQuery(query!(retention, "oldest"));
+/// How long the oldest row of a table of all regions has been there.
+pub static OLDEST_GLOBAL: TableQuery = TableQuery(query!(retention, "oldest_global"));
 /// Rows of a table in one region.
 pub static ROWS_IN_REGION: TableQuery = TableQuery(query!(audit, "rows_in_region"));
 /// Rows of a table without regions.

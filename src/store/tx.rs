@@ -124,6 +124,15 @@ impl Tx {
         Ok(connection.query(&statement, params).await?)
     }
 
+    /// How many rows a statement about a table of the data map changed.
+    pub(super) async fn run_text(&self, text: &str, params: &Params<'_>) -> Result<u64, Error> {
+        let connection = self.open.connection();
+        let statement = connection.prepare_cached(text).await?;
+        self.open.store.counts.statement();
+        #[expect(clippy::disallowed_methods, reason = "this is the one place that writes")]
+        Ok(connection.execute(&statement, params).await?)
+    }
+
     /// The only row, or none.
     pub async fn opt(&self, query: &Query, params: &Params<'_>) -> Result<Option<Row>, Error> {
         at_most_one(query, self.all(query, params).await?)

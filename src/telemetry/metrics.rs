@@ -110,6 +110,17 @@ pub static CATALOGUE: &[Metric] = &[
         "Things of this region that are where they must not be, at the last look; anything but 0 \
          is looked into at once",
     ),
+    metric(
+        "meridian_residence_forwarded_total",
+        Kind::Counter,
+        "Requests passed on to their home, by home and outcome: answered, untouched, unknown, \
+         too_large",
+    ),
+    metric(
+        "meridian_peers_refused_total",
+        Kind::Counter,
+        "Connections of nodes of other regions that were refused, by reason: handshake, name",
+    ),
     metric("meridian_orders", Kind::Gauge, "Orders at home in this region, by state"),
     metric(
         "meridian_queue_oldest_seconds",

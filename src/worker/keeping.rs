@@ -23,6 +23,8 @@ use crate::store::relay::Relayed;
 const SIGN_EVERY_LOOKS: u64 = 20;
 /// Looks between two at the places of the region's rows: ten minutes of half seconds.
 const GLANCE_EVERY_LOOKS: u64 = 1200;
+/// Looks before the first one at the places of rows.
+const FIRST_GLANCE: u64 = 10;
 /// Travellers whose rows are looked at each time.
 const SAMPLES: i64 = 5;
 /// Longest that keeping what was found may take.
@@ -48,7 +50,7 @@ pub(super) async fn evidence(
             report("checkpoint", &error);
         }
         // The first look a little later: a chain that nobody kept for long is linked by then.
-        if looks % GLANCE_EVERY_LOOKS == GLANCE_EVERY_LOOKS / 10
+        if looks % GLANCE_EVERY_LOOKS == FIRST_GLANCE
             && let Err(error) = glance(&keeper, registry).await
         {
             report("locality", &error);
@@ -79,7 +81,6 @@ async fn glance(keeper: &Keeper, registry: Registry) -> Result<(), Error> {
             let (body, entry) = (body.clone(), entry.clone());
             async move {
                 tx.verdict_put(home, id, violations, &body).await?;
-                tx.verdict_purge(home).await?;
                 match &entry {
                     Some(entry) => tx.evidence(home, entry).await,
                     None => Ok(()),

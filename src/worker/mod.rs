@@ -13,11 +13,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use meridian_regions::RegionId;
+use serde_json::json;
 use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use uuid::Uuid;
 
 use crate::clock::Deadline;
+use crate::domain::evidence::{Entry, Happening};
 use crate::domain::ids::OrderId;
 use crate::domain::order::State;
 use crate::orders::driver::Driver;
@@ -25,6 +28,8 @@ use crate::orders::idempotency;
 use crate::privacy::evidence::Keeper;
 use crate::privacy::rights::Rights;
 use crate::relay::Relay;
+use crate::store::datamap;
+use crate::store::retention::{Rule, rules};
 use crate::store::{Error, Fate, Tx};
 use crate::telemetry::trace::TraceContext;
 use crate::webhooks::deliverer::Deliverer;
@@ -209,6 +214,28 @@ impl Worker {
             .await;
         self.forget("delivery_purge", |tx| async move { tx.delivery_purge(home).await }).await;
         self.forget("stream_purge", |tx| async move { tx.stream_purge(home).await }).await;
+        self.sweep().await;
+    }
+
+    /// Deletes what the data map says is over, table by table, and writes down how much it was.
+    async fn sweep(&self) {
+        let home = self.home;
+        for rule in rules(datamap::tables()).into_iter().filter(Rule::is_swept_here) {
+            let id = Uuid::new_v4();
+            self.forget("retention_sweep", |tx| {
+                let rule = rule.clone();
+                async move {
+                    let rows = tx.retention_sweep(home, &rule).await?;
+                    if rows > 0 {
+                        let body = json!({ "table": rule.table, "rows": rows });
+                        let swept = Entry::new(Happening::RetentionSwept, body);
+                        tx.evidence(home, &Entry { id, ..swept }).await?;
+                    }
+                    Ok(rows)
+                }
+            })
+            .await;
+        }
     }
 
     async fn forget<Fut>(&self, name: &'static str, batch: impl Fn(Tx) -> Fut)

@@ -1,6 +1,7 @@
 //! Somebody who asks the API: with or without a session, politely or not.
 
 use meridian::clock::Deadline;
+use meridian::node::Node;
 use reqwest::header::HeaderMap;
 use reqwest::{Client, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
@@ -94,10 +95,14 @@ impl Person {
     }
 
     pub(crate) async fn resident(lab: &Lab, country: &str, home: &str) -> Self {
+        Self::sign_up(lab.url(home), country).await
+    }
+
+    async fn sign_up(url: String, country: &str) -> Self {
         let unique = uuid::Uuid::new_v4().simple().to_string();
         let email = format!("ada.{unique}@canary.example");
         let password = format!("secret-{unique}");
-        let (http, url) = (Client::new(), lab.url(home));
+        let http = Client::new();
         let request = http
             .post(format!("{url}/v1/travellers"))
             .header("residence-country", country)
@@ -105,6 +110,11 @@ impl Person {
         let session = Answer::of(request).await.is(201).data();
         let text = |field: &str| session[field].as_str().unwrap().to_owned();
         Self { token: text("token"), id: text("traveller_id"), http, url, email, password }
+    }
+
+    /// A resident who signs up at one node.
+    pub(crate) async fn resident_at(node: &Node, country: &str) -> Self {
+        Self::sign_up(format!("http://{}", node.address), country).await
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {

@@ -149,11 +149,13 @@ mod commit {
             &["evidence_link", "evidence_checkpoint"],
         ),
         ("evidence.rs: only looks", &["audit_places", "audit_keys"]),
+        ("keys.rs: a rotation goes on where it was", &["data_key_rewrap", "rotation_note"]),
         (
             "staff.rs: somebody of the house asks again",
             &["grant_put", "grant_delete", "staff_note"],
         ),
         ("looked at again at the next look", &["verdict_put"]),
+        ("ledger.rs: what was counted since the last time is lost", &["ledger_write"]),
         ("oversell.rs: an operator says it again", &["oversell"]),
         ("written again by every node that starts", &["release_claim", "keepers_claim"]),
         (
@@ -165,6 +167,7 @@ mod commit {
                 "moved_session_purge",
                 "delivery_purge",
                 "stream_purge",
+                "retention_sweep",
             ],
         ),
     ];

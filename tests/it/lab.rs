@@ -1,5 +1,6 @@
 //! A house of its own for each test: a database, other companies, some regions.
 
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -10,6 +11,7 @@ use meridian::catalogue::Profile;
 use meridian::clock::{Clock, Deadline};
 use meridian::demo::postgres::{Keep, Postgres};
 use meridian::domain::ids::OrderId;
+use meridian::http::peer::Peering;
 use meridian::node::{Node, NodeConfig, StartError, World};
 use meridian::orders::driver::Driver;
 use meridian::privacy::keys::{self, Keys};
@@ -25,6 +27,8 @@ use meridian::webhooks::guard::Reach;
 use meridian_regions::{RegionId, Registry};
 use serde_json::json;
 use tokio::net::TcpListener;
+
+use crate::authority::{Authority, LOOK_EVERY};
 
 /// How long a condition may take to come true on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
@@ -122,6 +126,11 @@ fn world(registry: Registry) -> World {
     World { registry, clock: Clock::default(), ..shared.clone() }
 }
 
+/// A free port for nodes of other regions.
+fn door() -> std::net::TcpListener {
+    std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap()
+}
+
 /// A house with its other companies and some regions.
 pub(crate) struct Lab {
     pub(crate) registry: Registry,
@@ -130,6 +139,8 @@ pub(crate) struct Lab {
     pub(crate) suppliers: String,
     pub(crate) nodes: Vec<Node>,
     pub(crate) keys: Arc<KeysDir>,
+    /// Where regions listen to each other's nodes.
+    pub(crate) doors: BTreeMap<&'static str, Arc<std::net::TcpListener>>,
 }
 
 /// What differs from the usual house.
@@ -151,6 +162,10 @@ pub(crate) struct Plan {
     pub(crate) sink: Option<Arc<dyn EventSink>>,
     /// Where the nodes die.
     pub(crate) crash_at: Option<(CrashPoint, Death)>,
+    /// Pause between two writings of the ledger; usually none during a test.
+    pub(crate) ledger_every: Duration,
+    /// Who signs the certificates of nodes, if they speak to each other.
+    pub(crate) peers: Option<Arc<Authority>>,
     /// Where the nodes write erasures down.
     pub(crate) erasures: Option<PathBuf>,
     /// A clock of the node's own, if it is not the house's.
@@ -172,6 +187,8 @@ impl Default for Plan {
             reach: Reach::World,
             sink: None,
             crash_at: None,
+            ledger_every: Duration::from_secs(3600),
+            peers: None,
             erasures: None,
             clock: None,
         }
@@ -207,7 +224,14 @@ impl Lab {
             let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
             listeners.push((*name, listener));
         }
+        let doors: BTreeMap<_, _> = match &plan.peers {
+            Some(_) => plan.regions.iter().map(|name| (*name, Arc::new(door()))).collect(),
+            None => BTreeMap::new(),
+        };
         let registry = Registry::embedded().unwrap().with_endpoints(|file| {
+            if let Some(door) = doors.get(file.name.as_str()) {
+                file.endpoints.peer = Some(format!("https://{}", door.local_addr().unwrap()));
+            }
             if let Some((_, listener)) = listeners.iter().find(|(name, _)| *name == file.name) {
                 file.endpoints.api = format!("http://{}", listener.local_addr().unwrap());
             }
@@ -219,7 +243,8 @@ impl Lab {
         let secrets = keys::callbacks(&dir).unwrap();
         let suppliers = sandbox(&world.clock, plan.hold, secrets).await;
         let keys = Arc::new(KeysDir(dir));
-        let mut lab = Self { registry, world, database, suppliers, nodes: Vec::new(), keys };
+        let nodes = Vec::new();
+        let mut lab = Self { registry, world, database, suppliers, nodes, keys, doors };
         for (name, listener) in listeners {
             let node = lab.node(name, listener, &plan).await.unwrap();
             lab.nodes.push(node);
@@ -264,6 +289,12 @@ impl Lab {
             reach: plan.reach,
             sink: plan.sink.clone(),
             crash_at: plan.crash_at.clone(),
+            ledger_every: plan.ledger_every,
+            peering: plan.peers.as_ref().map(|authority| Peering {
+                look_every: LOOK_EVERY,
+                listener: Arc::clone(&self.doors[name]),
+                files: authority.of_region(name),
+            }),
             journal: plan.erasures.as_deref().map(|dir| Journal::open(dir, region).unwrap()),
             callbacks: format!("http://{}", listener.local_addr().unwrap()),
             ..NodeConfig::new(region, store, keys, &self.suppliers)
@@ -275,6 +306,11 @@ impl Lab {
 
     pub(crate) fn region(&self, name: &str) -> RegionId {
         self.registry.by_name(name).unwrap()
+    }
+
+    /// Where a region listens to nodes of others.
+    pub(crate) fn door(&self, name: &str) -> SocketAddr {
+        self.doors[name].local_addr().unwrap()
     }
 
     /// The origin of a region's API.

@@ -16,6 +16,7 @@ mod log;
 mod place;
 
 mod asker;
+mod authority;
 mod lab;
 mod recorder;
 
@@ -38,8 +39,11 @@ mod commits;
 mod crashes;
 mod endpoints;
 mod evidence;
+mod forwarding;
 mod idempotency;
 mod input;
+mod keys;
+mod ledger;
 mod lifecycle;
 mod links;
 mod listing;
@@ -54,6 +58,7 @@ mod protocol;
 mod receiver;
 mod relay;
 mod residence;
+mod retention;
 mod rights;
 mod rows;
 mod runbooks;

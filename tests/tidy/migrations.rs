@@ -317,7 +317,8 @@ fn made_up() -> Map {
         format!("{{ category = \"{category}\", sealed = {sealed}, is = \"x\" }}")
     };
     let (none, name) = (column("none", false), column("identity", true));
-    let said = "purpose = \"x\"\nlawful_basis = \"x\"\nretention = \"x\"";
+    let said = "purpose = \"x\"\nlawful_basis = \"x\"\nretention = \"x\"\n\
+                subjects = \"nobody\"\nrecipients = []\nkeep = { never = \"x\" }";
     let text = format!(
         "[person]\nclass = \"personal\"\n{said}\n[person.columns]\nregion = {none}\nid = {none}\n\
          name = {name}\n[town]\nclass = \"global\"\n{said}\n[town.columns]\nid = {none}\n\

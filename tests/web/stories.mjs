@@ -4,18 +4,25 @@
 
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
+import { mkdir } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { chromium } from "playwright-core";
 
 const program = process.env.MERIDIAN ?? "target/debug/meridian";
 const patience = 30_000;
+// Where pictures of the console are kept, for whoever looks at a run afterwards.
+const shots = process.env.MERIDIAN_SHOTS ?? join(tmpdir(), "meridian-shots");
 
 let house;
 let browser;
 let regions;
+let tokens;
 
 before(async () => {
-  ({ house, regions } = await open());
+  ({ house, regions, tokens } = await open());
+  await mkdir(shots, { recursive: true });
   const executablePath = process.env.CHROMIUM ?? "/usr/bin/chromium";
   const args = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"];
   browser = await chromium.launch({ executablePath, args });
@@ -42,7 +49,9 @@ function open() {
       text += chunk;
       if (text.includes("stays up")) {
         const lines = text.matchAll(/^ {2}(\S+) +(http:\S+)/gm);
-        resolve({ house, regions: Object.fromEntries([...lines].map((l) => [l[1], l[2]])) });
+        const regions = Object.fromEntries([...lines].map((l) => [l[1], l[2].replace("/console", "")]));
+        const tokens = text.matchAll(/^ {2}(\S+) +\S+\/console +(msf_\S+)/gm);
+        resolve({ house, regions, tokens: Object.fromEntries([...tokens].map((l) => [l[1], l[2]])) });
       }
     });
   });
@@ -143,4 +152,63 @@ test("it fits a telephone", async () => {
   const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
   assert.ok(wide <= 0, `${wide} px stick out`);
   await page.close();
+});
+
+test("whoever looks after the law uses the console with the keyboard alone", async () => {
+  const { page: traveller, requests } = await visit("eu-central");
+  const email = `carla${Date.now()}@canary.example`;
+  await signUp(traveller, "DE", email);
+  const up = requests.find((r) => r.method() === "POST" && r.url().endsWith("/v1/travellers"));
+  const id = (await (await up.response()).json()).data.traveller_id;
+  await traveller.close();
+
+  const context = await browser.newContext({ viewport: { width: 1280, height: 860 } });
+  const page = await context.newPage();
+  page.setDefaultTimeout(patience);
+  page.on("pageerror", (error) => assert.fail(error));
+  await page.goto(regions["eu-central"] + "/console/compliance");
+  assert.equal(await page.locator("table").count(), 0, "nobody sees anything without a token");
+  await page.keyboard.type(tokens["us-east"]);
+  await page.keyboard.press("Enter");
+  await page.waitForSelector("[role=alert]");
+  assert.match(await page.textContent("[role=alert]"), /us-east/);
+  await page.focus("#token");
+  await page.keyboard.type(tokens["eu-central"]);
+  await page.keyboard.press("Enter");
+  await page.waitForSelector(".verdict");
+  assert.match(await page.textContent("header"), /GDPR/);
+  for (const until = Date.now() + patience; Date.now() < until; await page.reload()) {
+    if (/Last look/.test(await page.textContent(".verdict"))) break;
+    await page.waitForTimeout(250);
+  }
+  assert.match(await page.textContent(".verdict"), /Nothing is where it must not be/);
+  assert.equal(await page.locator("svg circle").count(), Object.keys(regions).length);
+  assert.equal(await page.locator("script").count(), 0);
+  await page.screenshot({ path: join(shots, "console-overview.png"), fullPage: true });
+
+  await page.keyboard.press("Tab");
+  assert.match(await page.evaluate(() => document.activeElement.className), /skip/);
+  await page.click("text=Traveller");
+  await page.focus("#id");
+  await page.keyboard.type(id);
+  await page.keyboard.press("Enter");
+  await page.waitForSelector(".verdict");
+  const text = await page.textContent("main");
+  assert.match(text, /traveller_eu-central/);
+  assert.ok(!text.includes(email) && !text.includes(id), "whose rows they are is masked");
+  await page.screenshot({ path: join(shots, "console-traveller.png"), fullPage: true });
+
+  const downloading = page.waitForEvent("download");
+  await page.click("text=Signed bundle");
+  const bundle = await downloading;
+  assert.match(bundle.suggestedFilename(), /^meridian-eu-central\.zip$/);
+  await bundle.saveAs(join(shots, "bundle.zip"));
+  await page.setViewportSize({ width: 360, height: 740 });
+  await page.goto(regions["eu-central"] + "/console/compliance");
+  const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+  assert.ok(wide <= 0, `${wide} px stick out`);
+  await page.screenshot({ path: join(shots, "console-telephone.png") });
+  await page.click("button");
+  await page.waitForSelector("#token");
+  await context.close();
 });

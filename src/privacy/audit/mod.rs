@@ -26,7 +26,7 @@ use self::controls::{
 };
 use self::traveller::Held;
 use crate::store::audit::{Misplaced, Owner, RowsPerRegion, Stored};
-use crate::store::datamap::{self, Category, Class};
+use crate::store::datamap::{self, Class};
 use crate::store::{Error, Store};
 
 /// Tables of our tools, which hold nothing of ours.
@@ -305,11 +305,6 @@ async fn partitions(store: &Store) -> Result<BTreeSet<String>, Error> {
     Ok(names)
 }
 
-/// Whether a column tells of a person; a pseudonym stands for one without telling.
-fn tells(category: Category) -> bool {
-    !matches!(category, Category::None | Category::Pseudonym)
-}
-
 /// A GLOBAL table is a copy in every region, so it may stand for a person but never tell of one.
 fn personal_in_global() -> Vec<Violation> {
     let why = "personal data outside a home region";
@@ -317,7 +312,7 @@ fn personal_in_global() -> Vec<Violation> {
         .iter()
         .filter(|(_, table)| table.class != Class::Personal)
         .flat_map(|(name, table)| {
-            let telling = table.columns.iter().filter(|(_, column)| tells(column.category));
+            let telling = table.columns.iter().filter(|(_, column)| column.category.tells());
             telling.map(move |(column, _)| Violation::new(KEYS, name, "every region", column, why))
         })
         .collect()
@@ -328,7 +323,7 @@ async fn personal_in_keys(store: &Store, database: &str) -> Result<Vec<Violation
     let map = datamap::tables();
     let telling = |table: &str, column: &str| {
         let about = map.get(table).and_then(|it| it.columns.get(column));
-        about.is_some_and(|it| tells(it.category))
+        about.is_some_and(|it| it.category.tells())
     };
     let keys = store.keys(database).await?;
     Ok(keys

@@ -13,6 +13,9 @@ use super::Report;
 /// Width of the map in its own units; half as high.
 const WIDTH: f64 = 1000.0;
 
+/// Half of the width, as whole units.
+const HALF: i32 = 500;
+
 /// A topology as `data/world.json.gz` has it (TopoJSON 1.0, quantised).
 #[derive(Deserialize)]
 struct Topology {
@@ -50,7 +53,9 @@ pub static BORDERS: LazyLock<String> = LazyLock::new(|| {
             #[expect(clippy::cast_possible_truncation, reason = "a map of a thousand units")]
             let place = (left.round() as i32, top.round() as i32);
             if last != Some(place) {
-                let letter = if last.is_none() { 'M' } else { 'L' };
+                // Whatever crosses the date line goes on at the other edge.
+                let crosses = |it: (i32, i32)| (it.0 - place.0).abs() > HALF;
+                let letter = if last.is_none_or(crosses) { 'M' } else { 'L' };
                 let _ = write!(path, "{letter}{} {}", place.0, place.1);
                 last = Some(place);
             }

@@ -20,6 +20,7 @@ use crate::clock::Deadline;
 use crate::domain::evidence::{Entry, Happening};
 use crate::domain::ids::{RequestId, TravellerId};
 use crate::domain::privacy::{RequestKind, RequestState};
+use crate::privacy::records::tame;
 use crate::privacy::seal::{Broken, DataKey, Place};
 use crate::store::datamap::{self, Category, Table};
 use crate::store::privacy::RequestRow;
@@ -318,10 +319,6 @@ fn data(traveller: TravellerId, made_at: &str, tables: &[TableCopy]) -> Vec<u8> 
 /// A table as CSV (RFC 4180). A cell that a spreadsheet would run is written as text.
 fn csv(table: &TableCopy) -> Vec<u8> {
     let mut writer = csv::Writer::from_writer(Vec::new());
-    let tame = |text: &str| -> String {
-        let runs = text.starts_with(['=', '+', '-', '@', '\t', '\r']);
-        if runs { format!("'{text}") } else { text.to_owned() }
-    };
     let head = table.columns.iter().map(|(name, _)| *name);
     writer.write_record(head).expect("memory takes it");
     for row in &table.rows {

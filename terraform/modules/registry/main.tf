@@ -41,6 +41,7 @@ locals {
       }
       endpoints = {
         api  = try(tostring(it.endpoints.api), "")
+        peer = try(tostring(it.endpoints.peer), null)
         ipv4 = try(tolist(it.endpoints.ipv4), [])
         ipv6 = try(tolist(it.endpoints.ipv6), [])
       }

@@ -22,12 +22,12 @@ locals {
     ]
     coordinates = ["latitude", "longitude"]
     dns         = ["continents", "default", "countries", "weight", "bias", "fallbacks"]
-    endpoints   = ["api", "ipv4", "ipv6"]
+    endpoints   = ["api", "peer", "ipv4", "ipv6"]
     network     = ["cidr", "zones"]
     capacity    = ["requests_per_second", "nodes_min", "nodes_max", "database_nodes"]
     contacts    = ["operations", "privacy"]
   }
-  optional = ["$schema", "bias"]
+  optional = ["$schema", "bias", "peer"]
   shape    = "does not fit schema/region.schema.json:"
 
   names        = sort(keys(local.regions))
@@ -177,6 +177,20 @@ locals {
     )
   ])
 
+  broken_peers = flatten([
+    for name, it in local.regions : it.endpoints.peer == null ? [] : concat(
+      can(regex("^https://[a-z0-9.-]+(:[0-9]{1,5})?$", it.endpoints.peer)) ? [] : [
+        "${name}.json: peer ${it.endpoints.peer} is no https:// origin in small letters; write a name, a port, no path"
+      ],
+      [
+        for other in local.names :
+        "${name}.json: peer ${it.endpoints.peer} is that of ${other}; each region has its own"
+        if index(local.names, other) < index(local.names, name) &&
+        try(local.regions[other].endpoints.peer == it.endpoints.peer, false)
+      ],
+    )
+  ])
+
   broken_hosts = flatten([
     for name, host in local.hosts : (
       host.fence == null ? [] :
@@ -241,8 +255,8 @@ locals {
 
   broken = length(local.broken_shape) > 0 ? local.broken_shape : concat(
     local.broken_names, local.broken_primary, local.broken_active, local.broken_laws,
-    local.broken_fallbacks, local.broken_steering, local.broken_networks, local.broken_hosts,
-    local.broken_claims, local.broken_homes, local.broken_steps,
+    local.broken_fallbacks, local.broken_steering, local.broken_networks, local.broken_peers,
+    local.broken_hosts, local.broken_claims, local.broken_homes, local.broken_steps,
   )
 }
 
