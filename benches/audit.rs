@@ -159,7 +159,7 @@ fn main() {
     assert!(matches!(verdict, Verdict::Sound(_)), "{verdict:?}");
     #[expect(clippy::cast_precision_loss, reason = "a figure of three digits")]
     let speed = bytes as f64 / 1e6 / took;
-    let (accepted, _) = mutant::run(1, MUTATIONS);
+    let accepted = mutant::run(mutant::SEED, MUTATIONS).accepted;
     let round = |figure: f64| (figure * 1000.0).round() / 1000.0;
     println!(
         "{}",

@@ -1,5 +1,6 @@
 //! A small bundle, and chance that changes it: bytes, lines, files. Whatever it does, the bundle is
-//! no longer the one that was signed. `evidence/examples/mutations.rs` runs the same.
+//! no longer the one that was signed. The audit's bench and `evidence/examples/mutations.rs` run
+//! the same.
 
 use std::collections::BTreeMap;
 use std::fs;
