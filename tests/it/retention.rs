@@ -66,7 +66,9 @@ async fn what_is_over_goes_and_the_rest_stays() {
     }
     for (table, _) in ROWS {
         // Of each an old row and a young one were made; of travellers, one was erased.
-        let left = format!("SELECT count(*) FROM {table}");
+        // The house looks at itself meanwhile, and that is a young row more.
+        let own = if table == "locality_verdict" { "WHERE body = '{}'" } else { "" };
+        let left = format!("SELECT count(*) FROM {table} {own}");
         until(table, || async { count(&lab.database, &left).await == 1 }).await;
     }
     let kept = "SELECT count(*) FROM traveller WHERE erased_at IS NULL";
